@@ -1,0 +1,1 @@
+"""The PDP: questions → answers → `Decision`; the same for list, call and explain."""

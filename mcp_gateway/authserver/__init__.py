@@ -1,0 +1,1 @@
+"""The login door: the built-in OAuth authorization server."""

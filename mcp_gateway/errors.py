@@ -1,0 +1,182 @@
+"""One tree of errors, split by who must act. An exception means: stop this request.
+
+    GatewayError
+    ├── CallerError                 the client must change something
+    │   ├── Unauthenticated         401: no token, or not a valid one
+    │   ├── InsufficientScope       403: the token may not reach this far
+    │   ├── BadRequest              400/404/413/...: malformed, mismatching, unknown method, unknown session
+    │   ├── InvalidArguments        the arguments do not fit the schema
+    │   └── LimitExceeded           too much at once
+    ├── AccessDenied                a Decision said no (carries it)
+    ├── Unavailable                 we cannot decide or record, so we do not act
+    │   ├── AuthorizationUnavailable
+    │   └── AuditUnavailable
+    ├── UpstreamFailure             the server behind the tool
+    │   ├── UpstreamUnavailable     nothing was sent: safe to try again
+    │   ├── UpstreamTimeout
+    │   ├── UpstreamProtocolError
+    │   └── OutcomeUnknown          it may have acted; nothing is retried
+    └── OperatorError               configuration, registry, policy, CLI: names file, line, field
+
+`str(error)` is for operators and logs and never holds a token or an argument value; what a
+caller reads is `PUBLIC[error.code]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp_gateway.model.reasons import sentence
+
+if TYPE_CHECKING:
+    from mcp_gateway.model.decision import Decision
+
+
+class GatewayError(Exception):
+    """Root of everything we raise on purpose; `code` is a reason of `model.reasons`."""
+
+    code: str = "internal.error"
+
+    def __init__(self, detail: str = "", *, code: str | None = None) -> None:
+        super().__init__(detail or sentence(code or self.code))
+        if code is not None:
+            self.code = code
+
+
+class CallerError(GatewayError):
+    pass
+
+
+class Unauthenticated(CallerError):
+    """RFC 6750 §3.1: without credentials no `error` attribute is sent."""
+
+    code = "token.invalid"
+
+
+class InsufficientScope(CallerError):
+    code = "scope.insufficient"
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"needs scope {scope}")
+        self.scope = scope
+
+
+class BadRequest(CallerError):
+    """`detail` names the field and is shown to the caller; `data` goes into the JSON-RPC error."""
+
+    code = "request.malformed"
+
+    def __init__(self, detail: str, *, code: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(detail, code=code)
+        self.detail = detail
+        self.data = data or {}
+
+
+class InvalidArguments(CallerError):
+    """`location` is a JSON Pointer into the arguments; the offending value is never repeated."""
+
+    code = "arguments.invalid"
+
+    def __init__(self, location: str, rule: str) -> None:
+        super().__init__(f"argument {location or '/'} breaks `{rule}` of the input schema")
+        self.location = location
+        self.rule = rule
+
+
+class LimitExceeded(CallerError):
+    code = "limit.concurrency"
+
+
+class AccessDenied(GatewayError):
+    """A decision refused the call; `code` is what the caller may know of it."""
+
+    def __init__(self, decision: Decision | None, *, code: str) -> None:
+        super().__init__(code=code)
+        self.decision = decision
+
+
+class Unavailable(GatewayError):
+    pass
+
+
+class AuthorizationUnavailable(Unavailable):
+    code = "authorization.unavailable"
+
+
+class AuditUnavailable(Unavailable):
+    code = "audit.unavailable"
+
+
+class UpstreamFailure(GatewayError):
+    code = "upstream.unavailable"
+
+
+class UpstreamUnavailable(UpstreamFailure):
+    """The request certainly did not reach the upstream's tool."""
+
+
+class UpstreamTimeout(UpstreamFailure):
+    code = "upstream.timeout"
+
+
+class UpstreamProtocolError(UpstreamFailure):
+    code = "upstream.protocol_error"
+
+
+class OutcomeUnknown(UpstreamFailure):
+    code = "upstream.outcome_unknown"
+
+
+class OperatorError(GatewayError):
+    """Something an operator wrote or runs; says where and what to do."""
+
+    def __init__(self, problem: str, *, where: str = "", remedy: str = "") -> None:
+        super().__init__(f"{where}: {problem}" if where else problem)
+        self.problem = problem
+        self.where = where
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """How a reason looks from outside."""
+
+    jsonrpc: int
+    http: int
+    retry_after_seconds: int | None = None
+
+
+# MCP 2026-07-28 reserves -32020..-32099; our own codes are positive.
+PUBLIC: dict[str, Public] = {
+    "token.missing": Public(-32600, 401),
+    "token.invalid": Public(-32600, 401),
+    "token.expired": Public(-32600, 401),
+    "token.wrong_audience": Public(-32600, 401),
+    "token.revoked": Public(-32600, 401),
+    "scope.insufficient": Public(-32600, 403),
+    "request.malformed": Public(-32600, 400),
+    "request.too_large": Public(-32600, 413),
+    "request.header_mismatch": Public(-32020, 400),
+    "request.missing_capability": Public(-32021, 400),
+    "request.unsupported_version": Public(-32022, 400),
+    "request.origin_refused": Public(-32600, 403),
+    "request.unknown_method": Public(-32601, 404),
+    "request.cancelled": Public(-32600, 200),
+    "session.missing": Public(-32600, 400),
+    "session.unknown": Public(-32600, 404),
+    "cursor.invalid": Public(-32602, 200),
+    "arguments.invalid": Public(-32602, 200),
+    "tool.unavailable": Public(-32602, 200),
+    "resource.denied": Public(1001, 200),
+    "authorization.unavailable": Public(1002, 503, 1),
+    "audit.unavailable": Public(1002, 503, 5),
+    "upstream.unavailable": Public(1003, 200),
+    "upstream.timeout": Public(1003, 200),
+    "upstream.protocol_error": Public(1003, 200),
+    "upstream.outcome_unknown": Public(1003, 200),
+    "limit.concurrency": Public(1004, 429, 1),
+    "limit.overload": Public(1004, 503, 1),
+    "internal.error": Public(-32603, 500),
+}

@@ -1,0 +1,1 @@
+"""Token → `Principal`. Verifies signature, issuer, audience, time and revocation; raises with a reason, never returns None."""

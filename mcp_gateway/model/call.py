@@ -1,0 +1,64 @@
+"""One governed call on its way: what was asked, the proof it was admitted, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from mcp_gateway.model.decision import Decision
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import Tool
+
+
+class Era(StrEnum):
+    MODERN = "modern"
+    """2026-07-28: stateless requests."""
+    LEGACY = "legacy"
+    """2024-11-05 to 2025-11-25: initialize and sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the transport knows of one client request."""
+
+    id: str
+    """Ours, unguessable, in every error, log line and audit record."""
+    era: Era
+    protocol_version: str
+    endpoint: str | None
+    """Upstream name for `/mcp/<server>`, None for `/mcp`."""
+    progress_token: str | int | None
+    meta: Mapping[str, Any]
+    """The client's `params._meta`, for the keys that travel on (trace context)."""
+    client_session: str | None
+    """Digest of the legacy session id; None in the modern era."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Proof that a call was decided and admitted. Made only by `gateway.admit`."""
+
+    request: Request
+    principal: Principal
+    tool: Tool
+    arguments: Mapping[str, Any]
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The upstream's answer: exactly one of `result` and `error` is set."""
+
+    result: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None
+    """A JSON-RPC error object of the upstream, passed on as it stands."""
+    era: Era
+    """Era the upstream spoke, so the transport knows what to add or drop."""
+
+
+Notify: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
+"""Sends one JSON-RPC notification (`{"method": …, "params": …}`) of this call to the client."""
+
+Forward: TypeAlias = Callable[[Permit, Notify], Awaitable[Answer]]

@@ -1,0 +1,78 @@
+"""Every id the program uses, made in one place.
+
+The store, the tuples, the audit, the CLI and `explain` all speak these strings, so two
+spellings of one thing cannot exist. A part is percent-encoded where OpenFGA or we give a
+character a meaning; a part that would be over 200 bytes becomes its SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NewType
+
+UserId = NewType("UserId", str)
+AgentId = NewType("AgentId", str)
+ServerId = NewType("ServerId", str)
+ToolId = NewType("ToolId", str)
+ObjectId = NewType("ObjectId", str)
+
+LOCAL_ISSUER = "local"
+"""Alias of the built-in login."""
+
+_MAX_PART_BYTES = 200
+_RESERVED = frozenset(":#*@/%")
+
+
+def encode(part: str) -> str:
+    """One id part, safe inside `type:id`, `type:id#relation` and a path; raises ValueError if empty."""
+    if not part:
+        raise ValueError("an id part must not be empty")
+    encoded = part if part.isascii() and part.isalnum() else "".join(map(_encoded, part))
+    if len(encoded.encode()) <= _MAX_PART_BYTES:
+        return encoded
+    return "sha256:" + hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _encoded(character: str) -> str:
+    if character in _RESERVED or not character.isprintable() or character.isspace():
+        return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+    return character
+
+
+def user_id(issuer_alias: str, subject: str) -> UserId:
+    """`user:<issuer alias>/<sub>`."""
+    return UserId(f"user:{encode(issuer_alias)}/{encode(subject)}")
+
+
+def agent_id(issuer_alias: str, client_id: str) -> AgentId:
+    """`agent:<issuer alias>/<client id>`."""
+    return AgentId(f"agent:{encode(issuer_alias)}/{encode(client_id)}")
+
+
+def server_id(name: str) -> ServerId:
+    """`server:<name>`."""
+    return ServerId(f"server:{encode(name)}")
+
+
+def tool_id(server: str, name: str) -> ToolId:
+    """`tool:<server>/<the upstream's own name>`; never the exposed name."""
+    return ToolId(f"tool:{encode(server)}/{encode(name)}")
+
+
+def resource_id(resource_type: str, server: str, identifier: str) -> ObjectId:
+    """`<type>:<server>/<id>`, e.g. `ticket:tickets/T-391`."""
+    return ObjectId(f"{resource_type}:{encode(server)}/{encode(identifier)}")
+
+
+def from_cli(kind: str, text: str) -> str:
+    """What a person typed as an id of `kind`: `mira`, `local/mira` and `user:local/mira` are one user.
+
+    Only `user` and `agent` have an issuer; every other kind takes the text as it stands.
+    """
+    bare = text.removeprefix(f"{kind}:")
+    if kind not in {"user", "agent"}:
+        return f"{kind}:{bare}"
+    issuer, separator, name = bare.partition("/")
+    if not separator:
+        issuer, name = LOCAL_ISSUER, bare
+    return f"{kind}:{encode(issuer)}/{name if '%' in name else encode(name)}"

@@ -1,0 +1,112 @@
+"""Upstreams and their tools, as declared, discovered and reviewed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+from mcp_gateway.model.ids import ToolId
+
+JsonObject: TypeAlias = Mapping[str, Any]
+"""A JSON object at a border; the program never looks inside except through a parser."""
+
+
+class Risk(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    DESTRUCTIVE = "destructive"
+
+
+class ReviewState(StrEnum):
+    APPROVED = "approved"
+    PENDING = "pending"
+    """Discovered, waiting for a reviewer."""
+    CHANGED = "changed"
+    """Approved once; its definition differs now, so it is suspended."""
+    QUARANTINED = "quarantined"
+    """Its definition would break clients or cannot be checked; never listed."""
+    MISSING = "missing"
+    """The upstream no longer serves it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRule:
+    """Which resource a call touches: a relation to hold on `type:<server>/<id>`, the id taken from the arguments."""
+
+    relation: str
+    """The relation that must hold, e.g. `can_read`."""
+    type: str
+    pointer: str | None
+    """JSON Pointer (RFC 6901) into the arguments; an array means every element."""
+    template: str | None
+    """Text with `{/pointer}` parts, when the id is composed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One approved or reviewable tool of one upstream."""
+
+    id: ToolId
+    server: str
+    name: str
+    """The upstream's own name."""
+    exposed: str
+    """The name on `/mcp`; `[A-Za-z0-9_-]`, at most 45 characters."""
+    risk: Risk
+    state: ReviewState
+    digest: str
+    """SHA-256 of the canonical JSON of the definition."""
+    definition: JsonObject
+    """As the upstream sent it, unknown fields included."""
+    resources: tuple[ResourceRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTransport:
+    url: str
+    """`http:` or `https:`; the MCP endpoint."""
+    headers: tuple[tuple[str, str], ...]
+    """Static, non-secret headers."""
+    credential_header: str | None
+    """Header that carries the secret, e.g. `Authorization`."""
+    credential_file: str | None
+    """File in the data directory's `secrets/` whose content is the header's value."""
+    network: tuple[str, ...]
+    """CIDR ranges that are not public and yet allowed, e.g. `127.0.0.0/8`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StdioTransport:
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    """Set for the child; nothing of the gateway's own environment is inherited but `PATH`, `HOME`, `LANG`, `TZ`."""
+    cwd: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPolicy:
+    """What the registry entry says of one tool."""
+
+    risk: Risk
+    resources: tuple[ResourceRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One registry entry."""
+
+    name: str
+    transport: HttpTransport | StdioTransport
+    owner: str
+    description: str
+    trusted: bool
+    """New and changed tools are approved without a reviewer."""
+    sessions: Literal["per_principal", "shared"]
+    protocol: Literal["auto", "modern", "legacy"]
+    timeout_seconds: float
+    """Deadline of one call, first byte to last."""
+    default_risk: Risk
+    """For tools the entry does not name; `destructive` unless the entry says otherwise."""
+    tools: Mapping[str, ToolPolicy]

@@ -1,0 +1,91 @@
+"""Connections and transactions. A write is one short transaction that also moves the revision."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import event, insert
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from mcp_gateway.storage import schema
+
+_BUSY_SECONDS = 10
+"""How long a writer waits for another process's short transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One write in progress; everything in it commits together or not at all."""
+
+    connection: AsyncConnection
+    actor: str
+    now: float
+
+    async def changed(self, kind: str, payload: Mapping[str, Any]) -> int:
+        """Append to the changelog; returns the revision this change commits as."""
+        result = await self.connection.execute(
+            insert(schema.changes).values(
+                at=self.now, actor=self.actor, kind=kind, payload_json=json.dumps(payload, sort_keys=True)
+            )
+        )
+        return int(str(result.lastrowid))
+
+
+class Database:
+    """The store of one data directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        event.listen(self._engine.sync_engine, "connect", _on_connect)
+        event.listen(self._engine.sync_engine, "begin", _on_begin)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncGenerator[AsyncConnection]:
+        """A consistent snapshot."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self, actor: str) -> AsyncGenerator[Transaction]:
+        """An exclusive transaction in the name of `actor`, committed on a clean exit."""
+        async with self._engine.connect() as plain:
+            connection = await plain.execution_options(write=True)
+            async with connection.begin():
+                yield Transaction(connection, actor, time.time())
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def migrate(path: Path) -> None:
+    """Bring the store at `path` to the newest schema, creating it where there is none."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}".replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _on_connect(dbapi_connection: Any, _record: ConnectionPoolEntry) -> None:
+    # The driver's own implicit BEGIN would start writers in shared mode and deadlock them on upgrade.
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

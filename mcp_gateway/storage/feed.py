@@ -1,0 +1,101 @@
+"""Follow the changelog: what happened since the revision this process knows.
+
+`moved()` costs about 1.5 µs and no disk: SQLite's `data_version`, read on a connection that
+does nothing else, differs as soon as any other connection has committed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+from sqlalchemy import func, select
+
+from mcp_gateway.errors import AuthorizationUnavailable
+from mcp_gateway.storage import schema
+from mcp_gateway.storage.database import Database
+
+_CATCH_UP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    revision: int
+    at: float
+    actor: str
+    kind: str
+    payload: Mapping[str, Any]
+
+
+class Follower(Protocol):
+    """A room's view of the store. `follow` gets every change once, in order; it must not fail halfway."""
+
+    async def follow(self, changes: Sequence[Change]) -> None: ...
+
+
+class ChangeFeed:
+    """Keeps the followers of one process at the newest revision."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._watch = sqlite3.connect(
+            f"file:{database.path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        self._seen_version = -1
+        self._followers: list[Follower] = []
+        self._lock = anyio.Lock()
+        self.revision = 0
+
+    def add(self, follower: Follower) -> None:
+        self._followers.append(follower)
+
+    def moved(self) -> bool:
+        """True when some process has committed since the last `catch_up`."""
+        try:
+            return self._data_version() != self._seen_version
+        except sqlite3.Error as exc:
+            raise AuthorizationUnavailable("the store cannot be read") from exc
+
+    async def catch_up(self) -> None:
+        """Give every follower what it has not seen. Raises AuthorizationUnavailable if that cannot be done."""
+        try:
+            with anyio.fail_after(_CATCH_UP_SECONDS):
+                async with self._lock:
+                    await self._catch_up()
+        except TimeoutError as exc:
+            raise AuthorizationUnavailable("the store did not answer in time") from exc
+
+    async def _catch_up(self) -> None:
+        # The version is taken before the rows: a commit in between shows as another move.
+        version = self._data_version()
+        if version == self._seen_version:
+            return
+        news = await changes_since(self._database, self.revision)
+        if news:
+            for follower in self._followers:
+                await follower.follow(news)
+            self.revision = news[-1].revision
+        self._seen_version = version
+
+    def _data_version(self) -> int:
+        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        self._watch.close()
+
+
+async def changes_since(database: Database, revision: int) -> list[Change]:
+    async with database.read() as connection:
+        rows = await connection.execute(
+            select(schema.changes).where(schema.changes.c.revision > revision).order_by(schema.changes.c.revision)
+        )
+        return [Change(row.revision, row.at, row.actor, row.kind, json.loads(row.payload_json)) for row in rows]
+
+
+async def newest_revision(database: Database) -> int:
+    async with database.read() as connection:
+        return int((await connection.execute(select(func.max(schema.changes.c.revision)))).scalar() or 0)

@@ -1,0 +1,1 @@
+"""The MCP door: HTTP in both eras; decides nothing."""
