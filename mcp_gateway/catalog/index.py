@@ -1,1 +1,54 @@
-"""Pure."""
+"""Names, digests and the order of what is listed. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mcp_gateway.model.tool import JsonObject, ReviewState, Tool
+
+SEPARATOR = "__"
+MAX_EXPOSED = 45
+"""Cursor allows 60 characters with its own server name in front."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+_HASH_LENGTH = 8
+
+
+def exposed_name(server: str, tool: str) -> str:
+    """The name on `/mcp`: `<server>__<tool>`, with a stable hash wherever the plain text would not be exact."""
+    plain = f"{server}{SEPARATOR}{tool}"
+    safe = _UNSAFE.sub("_", plain)
+    if safe == plain and len(plain) <= MAX_EXPOSED:
+        return plain
+    suffix = hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
+    return f"{safe[: MAX_EXPOSED - _HASH_LENGTH - 1]}_{suffix}"
+
+
+def digest(definition: JsonObject) -> str:
+    """SHA-256 of the definition's canonical JSON: sorted keys, no spaces, UTF-8."""
+    canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The approved tools of one endpoint in their fixed order, by the names that endpoint uses."""
+
+    tools: tuple[Tool, ...]
+    by_name: Mapping[str, Tool]
+    generation: int
+    """Differs whenever the catalog was rebuilt."""
+
+
+def listing(tools: Iterable[Tool], *, endpoint: str | None, generation: int) -> Listing:
+    """What `/mcp` (endpoint None) or `/mcp/<endpoint>` can offer at most, ordered by server and name."""
+    chosen = sorted(
+        (tool for tool in tools if tool.state is ReviewState.APPROVED and endpoint in (None, tool.server)),
+        key=lambda tool: (tool.server, tool.name),
+    )
+    by_name = {tool.name if endpoint else tool.exposed: tool for tool in chosen}
+    return Listing(tuple(chosen), by_name, generation)

@@ -1,0 +1,158 @@
+"""Servers and tools in the store, with their review state and the tuples that follow from it.
+
+Change kinds: `catalog.server` (payload `{server}`) and `catalog.tool` (payload `{server, tool, state}`).
+A tool's state and its `server`, `enabled`, `read_only` and `writable` tuples change in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_gateway.model.ids import server_id, tool_id
+from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
+from mcp_gateway.storage import schema
+from mcp_gateway.storage.database import Database, Transaction
+from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, write_tuple
+
+ADMINISTRATORS = "group:admins#member"
+"""May operate and call every server from its first appearance; `access remove` takes it away."""
+
+_EVERYONE = "user:*"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    name: str
+    enabled: bool
+    protocol_version: str | None
+    last_seen_at: float | None
+    """Seconds since the epoch."""
+    last_error: str | None
+    """Reason code of the last failed discovery, None when it succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRow:
+    server: str
+    name: str
+    state: ReviewState
+    risk: Risk
+    digest: str
+    definition: JsonObject
+    approved_digest: str | None
+    approved_by: str | None
+    approved_at: float | None
+    finding: str | None
+    """Why it is quarantined or changed, for reviewers."""
+    first_seen_at: float
+
+
+async def server_rows(database: Database) -> list[ServerRow]:
+    async with database.read() as connection:
+        rows = await connection.execute(select(schema.servers).order_by(schema.servers.c.name))
+        return [
+            ServerRow(row.name, row.enabled, row.protocol_version, row.last_seen_at, row.last_error) for row in rows
+        ]
+
+
+async def tool_rows(database: Database, server: str | None = None) -> list[ToolRow]:
+    """Every tool, or those of one server, ordered by server and name."""
+    query = select(schema.tools).order_by(schema.tools.c.server, schema.tools.c.name)
+    if server is not None:
+        query = query.where(schema.tools.c.server == server)
+    async with database.read() as connection:
+        return [_tool_row(row) for row in await connection.execute(query)]
+
+
+async def put_server(transaction: Transaction, row: ServerRow) -> None:
+    """Write the row; the first time a server appears it is enabled and the administrators get access."""
+    table = schema.servers
+    known = (await transaction.connection.execute(select(table.c.name).where(table.c.name == row.name))).first()
+    values = {
+        "enabled": row.enabled,
+        "protocol_version": row.protocol_version,
+        "last_seen_at": row.last_seen_at,
+        "last_error": row.last_error,
+    }
+    await transaction.connection.execute(
+        insert(table).values(name=row.name, **values).on_conflict_do_update(index_elements=["name"], set_=values)
+    )
+    await _set_fact(transaction, RelationshipTuple(server_id(row.name), "enabled", _EVERYONE), holds=row.enabled)
+    if known is None:
+        for relation in ("operator", "caller"):
+            await write_tuple(transaction, RelationshipTuple(server_id(row.name), relation, ADMINISTRATORS))
+    await transaction.changed("catalog.server", {"server": row.name})
+
+
+async def put_tool(transaction: Transaction, row: ToolRow) -> None:
+    """Write the row and make the tuples say the same."""
+    values: dict[str, Any] = {
+        "state": row.state.value,
+        "risk": row.risk.value,
+        "digest": row.digest,
+        "definition_json": json.dumps(row.definition, ensure_ascii=False),
+        "approved_digest": row.approved_digest,
+        "approved_by": row.approved_by,
+        "approved_at": row.approved_at,
+        "finding": row.finding,
+        "first_seen_at": row.first_seen_at,
+    }
+    await transaction.connection.execute(
+        insert(schema.tools)
+        .values(server=row.server, name=row.name, **values)
+        .on_conflict_do_update(index_elements=["server", "name"], set_=values)
+    )
+    identifier = tool_id(row.server, row.name)
+    await write_tuple(transaction, RelationshipTuple(identifier, "server", server_id(row.server)))
+    facts = {
+        "enabled": row.state is ReviewState.APPROVED,
+        "read_only": row.risk is Risk.READ,
+        "writable": row.risk is Risk.WRITE,
+    }
+    for relation, holds in facts.items():
+        await _set_fact(transaction, RelationshipTuple(identifier, relation, _EVERYONE), holds=holds)
+    await transaction.changed("catalog.tool", {"server": row.server, "tool": row.name, "state": row.state.value})
+
+
+async def forget_server(transaction: Transaction, name: str) -> None:
+    """Remove a server, its tools and the facts about them; access and grants on it stay, and reach nothing."""
+    tools = (
+        await transaction.connection.execute(select(schema.tools.c.name).where(schema.tools.c.server == name))
+    ).all()
+    for (tool,) in tools:
+        identifier = tool_id(name, tool)
+        await delete_tuple(transaction, RelationshipTuple(identifier, "server", server_id(name)))
+        for relation in ("enabled", "read_only", "writable"):
+            await delete_tuple(transaction, RelationshipTuple(identifier, relation, _EVERYONE))
+    await delete_tuple(transaction, RelationshipTuple(server_id(name), "enabled", _EVERYONE))
+    await transaction.connection.execute(delete(schema.tools).where(schema.tools.c.server == name))
+    await transaction.connection.execute(delete(schema.servers).where(schema.servers.c.name == name))
+    await transaction.changed("catalog.server", {"server": name})
+
+
+async def _set_fact(transaction: Transaction, fact: RelationshipTuple, *, holds: bool) -> None:
+    if holds:
+        await write_tuple(transaction, fact)
+    else:
+        await delete_tuple(transaction, fact)
+
+
+def _tool_row(row: Any) -> ToolRow:
+    return ToolRow(
+        server=row.server,
+        name=row.name,
+        state=ReviewState(row.state),
+        risk=Risk(row.risk),
+        digest=row.digest,
+        definition=json.loads(row.definition_json),
+        approved_digest=row.approved_digest,
+        approved_by=row.approved_by,
+        approved_at=row.approved_at,
+        finding=row.finding,
+        first_seen_at=row.first_seen_at,
+    )
