@@ -1,1 +1,7 @@
 """Token → `Principal`. Verifies signature, issuer, audience, time and revocation; raises with a reason, never returns None."""
+
+from mcp_gateway.identity.identity import Identity
+from mcp_gateway.identity.keys import RemoteKeys
+from mcp_gateway.identity.tokens import KeySource, TrustedIssuer, VerificationKey
+
+__all__ = ["Identity", "KeySource", "RemoteKeys", "TrustedIssuer", "VerificationKey"]

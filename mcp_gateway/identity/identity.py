@@ -1,0 +1,118 @@
+"""The façade: an `Authorization` header → `Principal`.
+
+A verified token is remembered by its SHA-256, so a call costs about a microsecond; time and
+revocation are compared again on every hit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy import select
+
+from mcp_gateway.errors import Unauthenticated
+from mcp_gateway.identity.claims import Identified, identify
+from mcp_gateway.identity.tokens import TrustedIssuer, parse_header, unverified_issuer, verify
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.storage import Change, Database, schema
+
+_REMEMBERED_TOKENS = 10_000
+_REVERIFY_SECONDS = 60.0
+"""A token is verified anew after this time, so a removed signing key stops counting."""
+
+
+class Identity:
+    def __init__(
+        self,
+        database: Database,
+        issuers: Sequence[TrustedIssuer],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._issuers: Mapping[str, TrustedIssuer] = {issuer.issuer: issuer for issuer in issuers}
+        self._clock = clock
+        self._remembered: OrderedDict[tuple[bytes, str], _Remembered] = OrderedDict()
+        self._revoked: dict[tuple[str, str], float] = {}
+        self._epoch = 0
+
+    async def load(self) -> None:
+        """Read the revocations that still matter."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                select(schema.revocations).where(schema.revocations.c.until > self._clock())
+            )
+            self._revoked = {(row.kind, row.value): row.not_before for row in rows}
+        self._epoch += 1
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind == "token.revoked":
+                key = (str(change.payload["kind"]), str(change.payload["value"]))
+                self._revoked[key] = max(self._revoked.get(key, 0.0), float(change.payload["not_before"]))
+                self._epoch += 1
+
+    async def authenticate(self, authorization: str | None, audience: str) -> Principal:
+        """The principal a bearer token names at `audience`; raises Unauthenticated with the reason."""
+        if not authorization:
+            raise Unauthenticated(code="token.missing")
+        token = _bearer(authorization)
+        key = (hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest(), audience)
+        remembered = self._remembered.get(key)
+        now = self._clock()
+        if remembered is None or now >= remembered.until:
+            remembered = await self._verify(token, audience, now)
+            self._remember(key, remembered)
+        elif remembered.epoch != self._epoch:
+            self._refuse_revoked(remembered.identified)
+            remembered.epoch = self._epoch
+        return remembered.identified.principal
+
+    async def _verify(self, token: str, audience: str, now: float) -> _Remembered:
+        header = parse_header(token)
+        issuer = self._issuers.get(unverified_issuer(token))
+        if issuer is None:
+            raise Unauthenticated("the token's issuer is not trusted")
+        epoch = self._epoch
+        claims = await verify(token, header, issuer)
+        identified = identify(
+            claims,
+            alias=issuer.alias,
+            audience=audience,
+            accepted=(audience, *issuer.audiences),
+            now=now,
+            leeway=issuer.leeway_seconds,
+        )
+        self._refuse_revoked(identified)
+        expires = identified.principal.expires_at + issuer.leeway_seconds
+        return _Remembered(identified, min(expires, now + _REVERIFY_SECONDS), epoch)
+
+    def _refuse_revoked(self, identified: Identified) -> None:
+        for key in identified.revocation_keys:
+            if identified.issued_at < self._revoked.get(key, 0.0):
+                raise Unauthenticated(code="token.revoked")
+
+    def _remember(self, key: tuple[bytes, str], remembered: _Remembered) -> None:
+        self._remembered[key] = remembered
+        if len(self._remembered) > _REMEMBERED_TOKENS:
+            self._remembered.popitem(last=False)
+
+
+class _Remembered:
+    __slots__ = ("epoch", "identified", "until")
+
+    def __init__(self, identified: Identified, until: float, epoch: int) -> None:
+        self.identified = identified
+        self.until = until
+        self.epoch = epoch
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or not token.isascii():
+        raise Unauthenticated("the Authorization header is not a bearer token")
+    return token
