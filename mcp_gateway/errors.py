@@ -68,10 +68,19 @@ class BadRequest(CallerError):
 
     code = "request.malformed"
 
-    def __init__(self, detail: str, *, code: str | None = None, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        jsonrpc: int | None = None,
+    ) -> None:
         super().__init__(detail, code=code)
         self.detail = detail
         self.data = data or {}
+        self.jsonrpc = jsonrpc
+        """Overrides the table's JSON-RPC code, e.g. -32700 for what is not JSON."""
 
 
 class InvalidArguments(CallerError):
@@ -158,6 +167,10 @@ PUBLIC: dict[str, Public] = {
     "scope.insufficient": Public(-32600, 403),
     "request.malformed": Public(-32600, 400),
     "request.too_large": Public(-32600, 413),
+    "request.too_slow": Public(-32600, 408),
+    "request.media_type": Public(-32600, 415),
+    "request.unknown_path": Public(-32600, 404),
+    "request.wrong_verb": Public(-32600, 405),
     "request.header_mismatch": Public(-32020, 400),
     "request.missing_capability": Public(-32021, 400),
     "request.unsupported_version": Public(-32022, 400),

@@ -1,1 +1,111 @@
-"""The PEP."""
+"""The policy enforcement point: one method per MCP verb, each on one screen.
+
+    transport ─▶ authenticate ─▶ identity                         → Principal | Unauthenticated
+              ─▶ call_tool
+                   ├ audit          entry opens
+                   ├ catalog        resolve(name)                  → Tool | unavailable
+                   ├ authorization  decide(principal, tool, args)  → Decision
+                   ├ admit          Decision                       → Permit | AccessDenied
+                   ├ guards         headers ▸ schema ▸ concurrency
+                   │    └ upstream  intent recorded, forward(Permit) → Answer
+                   └ audit          entry closes: outcome, denial or error
+
+What is listed is what may be called: `list_tools` asks the same authorization.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_gateway.audit import Journal
+from mcp_gateway.authorization import Authorization, public_code
+from mcp_gateway.catalog import Catalog
+from mcp_gateway.errors import AccessDenied, AuthorizationUnavailable, InsufficientScope, Unauthenticated
+from mcp_gateway.guards import Guards
+from mcp_gateway.identity import Identity
+from mcp_gateway.model.call import Answer, Notify, Permit, Request
+from mcp_gateway.model.decision import Decision
+from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import Risk, Tool
+from mcp_gateway.storage import ChangeFeed
+from mcp_gateway.upstream import Upstreams
+
+
+@dataclass(frozen=True, slots=True)
+class ToolList:
+    """The approved tools of one endpoint and which of them this principal may call."""
+
+    tools: Sequence[Tool]
+    visible: frozenset[ToolId]
+    generation: int
+    """Of the catalog; with `visible` it identifies the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    feed: ChangeFeed
+    identity: Identity
+    catalog: Catalog
+    authorization: Authorization
+    guards: Guards
+    upstreams: Upstreams
+    journal: Journal
+
+    async def authenticate(self, request_id: str, authorization: str | None, audience: str) -> Principal:
+        """Who asks; raises Unauthenticated, recorded."""
+        await self._follow()
+        try:
+            return await self.identity.authenticate(authorization, audience)
+        except Unauthenticated as exc:
+            self.journal.refused(request_id, exc.code, audience=audience)
+            raise
+
+    async def list_tools(self, request: Request, principal: Principal) -> ToolList:
+        """What `principal` may call at the request's endpoint."""
+        async with self.journal.entry(request, "tools/list", principal) as entry:
+            await self._follow()
+            listing = self.catalog.listing(request.endpoint)
+            visible = await self.authorization.visible(principal, listing.tools, now=time.time())
+            entry.listed(visible.tools)
+            return ToolList(listing.tools, visible.tools, listing.generation)
+
+    async def call_tool(
+        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], notify: Notify
+    ) -> Answer:
+        """Decide, and only then forward. Raises what `errors.PUBLIC` can render."""
+        async with self.journal.entry(request, "tools/call", principal, arguments) as entry:
+            await self._follow()
+            entry.tool = tool = self.catalog.resolve(request.endpoint, name)
+            entry.decision = decision = await self.authorization.decide(principal, tool, arguments, now=time.time())
+            permit = admit(request, principal, tool, arguments, decision)
+            return await self.guards.run(permit, notify, entry.recorded(self.upstreams.forward))
+
+    def has_endpoint(self, endpoint: str | None) -> bool:
+        return self.catalog.has_endpoint(endpoint)
+
+    async def _follow(self) -> None:
+        if self.feed.moved():
+            await self.feed.catch_up()
+
+
+def admit(
+    request: Request, principal: Principal, tool: Tool, arguments: Mapping[str, Any], decision: Decision
+) -> Permit:
+    """The only place a Permit is made."""
+    if decision.allowed:
+        return Permit(request, principal, tool, arguments, decision)
+    code = public_code(decision)
+    if code == "scope.insufficient":
+        raise InsufficientScope(scope_for(tool.risk))
+    if code == "authorization.unavailable":
+        raise AuthorizationUnavailable("a question stayed unanswered")
+    raise AccessDenied(decision, code=code)
+
+
+def scope_for(risk: Risk) -> str:
+    """The scope a tool needs; `mcp:write` implies `mcp:read`."""
+    return "mcp:read" if risk is Risk.READ else "mcp:write"

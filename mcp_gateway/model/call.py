@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mcp_gateway.model.decision import Decision
@@ -34,6 +35,8 @@ class Request:
     """The client's `params._meta`, for the keys that travel on (trace context)."""
     client_session: str | None
     """Digest of the legacy session id; None in the modern era."""
+    param_headers: Mapping[str, str] = MappingProxyType({})
+    """`Mcp-Param-*` headers by lower-case name; a guard compares them with the arguments."""
 
 
 @dataclass(frozen=True, slots=True)

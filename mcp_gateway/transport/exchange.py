@@ -1,0 +1,113 @@
+"""One request between the door and the gateway: what is known of it, and its verbs in either era."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
+
+from mcp_gateway.errors import BadRequest, GatewayError
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.model.call import Era, Request
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.transport import bridge
+from mcp_gateway.transport.challenge import challenge
+from mcp_gateway.transport.classify import meta_of, progress_token
+from mcp_gateway.transport.edge import Origins
+from mcp_gateway.transport.inflight import Flight, InFlight
+from mcp_gateway.transport.lists import ToolPages
+from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.sessions import Session, Sessions
+
+_PARAM_PREFIX = "mcp-param-"
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every exchange uses."""
+
+    gateway: Gateway
+    origins: Origins
+    sessions: Sessions
+    pages: ToolPages
+    inflight: InFlight
+    max_body_bytes: int
+
+
+class Exchange:
+    """Filled in as the door learns more; the attributes below the blank line exist once the step has passed."""
+
+    __slots__ = ("endpoint", "era", "flight", "headers", "message", "origin", "parts", "principal", "reply")
+
+    def __init__(self, parts: Parts, reply: Reply, endpoint: str | None) -> None:
+        self.parts = parts
+        self.reply = reply
+        self.endpoint = endpoint
+        self.era = Era.LEGACY
+        self.origin = ""
+
+        self.headers: Mapping[str, str]
+        self.principal: Principal
+        self.flight: Flight
+        self.message: Mapping[str, Any]
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self.message.get("params", _NOTHING)
+
+    def session(self) -> Session:
+        return self.parts.sessions.find(self.headers.get("mcp-session-id"), self.principal)
+
+    def request(self, version: str, session: Session | None = None) -> Request:
+        """The client's request as the rooms see it."""
+        params = self.params
+        return Request(
+            id=self.reply.request_id,
+            era=self.era,
+            protocol_version=version,
+            endpoint=self.endpoint,
+            progress_token=progress_token(params),
+            meta=meta_of(params),
+            client_session=session.digest if session else None,
+            param_headers={name: value for name, value in self.headers.items() if name.startswith(_PARAM_PREFIX)},
+        )
+
+    async def list_tools(self, request: Request) -> None:
+        tools = await self.parts.gateway.list_tools(request, self.principal)
+        page = self.parts.pages.page(tools, request, self.principal, cursor=self.params.get("cursor"))
+        await self.reply.raw_result(page)
+
+    async def call_tool(self, request: Request) -> None:
+        name: Any = self.params.get("name")
+        arguments: Any = self.params.get("arguments", {})
+        if not isinstance(name, str):
+            raise BadRequest("params.name must be text")
+        if not isinstance(arguments, dict):
+            raise BadRequest("params.arguments must be an object")
+        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self.reply.notify)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
+        if answer.result is not None:
+            await self.reply.result(bridge.call_result(answer.result, client=self.era))
+        else:
+            error = answer.error or {}
+            await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
+
+    def challenge(self, error: GatewayError) -> list[tuple[bytes, bytes]]:
+        value = challenge(error, origin=self.origin, endpoint=self.endpoint)
+        return [(b"www-authenticate", value.encode())]
+
+    def status_of(self, error: GatewayError) -> int | None:
+        """In the legacy era a refused method is an ordinary JSON-RPC answer; None = the table's status."""
+        answered = self.era is Era.LEGACY and self.reply.message_id is not None
+        return 200 if answered and error.code == "request.unknown_method" else None
+
+    def _status_of_code(self, code: object) -> int:
+        if self.era is Era.LEGACY or not isinstance(code, int):
+            return 200
+        return ERROR_CODE_HTTP_STATUS.get(code, 200)
+
+
+def unknown_method() -> BadRequest:
+    return BadRequest("this method is not supported", code="request.unknown_method")

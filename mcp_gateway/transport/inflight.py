@@ -1,0 +1,126 @@
+"""Calls under way: their number, whether their client is still there, and how to end them.
+
+A fast call costs two dictionary operations. Only a call that is still running at the next tick gets
+a watcher task, so the common path never pays for one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcp_gateway.errors import LimitExceeded
+
+_TICK_SECONDS = 0.05
+_BODY_IDLE_SECONDS = 15.0
+"""Between two pieces of a request body."""
+
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class Flight:
+    """One request under way, in its own cancel scope."""
+
+    __slots__ = ("_scope", "client_gone", "heard_at", "key", "receive", "too_slow", "watcher")
+
+    def __init__(self, scope: anyio.CancelScope) -> None:
+        self._scope = scope
+        self.key: tuple[str, str | int] | None = None
+        """(session digest, request id) by which a legacy client cancels it."""
+        self.heard_at: float | None = time.monotonic()
+        """When the last bytes of the body arrived; None once it is complete."""
+        self.receive: Receive | None = None
+        self.watcher: anyio.CancelScope | None = None
+        self.client_gone = False
+        self.too_slow = False
+
+    def heard(self) -> None:
+        self.heard_at = time.monotonic()
+
+    def arrived(self) -> None:
+        """The body is complete."""
+        self.heard_at = None
+
+    def watch(self, receive: Receive) -> None:
+        """The body is complete; from now on the client's leaving cancels the request."""
+        self.heard_at = None
+        self.receive = receive
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+class InFlight:
+    """Owns the watcher tasks of one process; use as `async with`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._flights: set[Flight] = set()
+        self._by_key: dict[tuple[str, str | int], Flight] = {}
+        self._idle = anyio.Event()
+
+    async def run(self, *, ready: Callable[[], None]) -> None:
+        """Watch until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            ready()
+            while True:
+                await anyio.sleep(_TICK_SECONDS)
+                self._look(tasks, time.monotonic())
+
+    def enter(self, flight: Flight) -> None:
+        if len(self._flights) >= self._limit:
+            raise LimitExceeded(code="limit.overload")
+        self._flights.add(flight)
+
+    def name(self, flight: Flight) -> None:
+        """Make a flight cancellable by its `key`."""
+        if flight.key is not None:
+            self._by_key[flight.key] = flight
+
+    def leave(self, flight: Flight) -> None:
+        self._flights.discard(flight)
+        if flight.key is not None and self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]
+        if flight.watcher is not None:
+            flight.watcher.cancel()
+        if not self._flights:
+            self._idle.set()
+
+    def cancel(self, key: tuple[str, str | int]) -> None:
+        """A legacy `notifications/cancelled`: unknown ids are ignored, as the specification says."""
+        flight = self._by_key.get(key)
+        if flight is not None:
+            flight.cancel()
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until nothing is under way, at most `seconds`; then end what is left."""
+        with anyio.move_on_after(seconds):
+            while self._flights:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+        for flight in list(self._flights):
+            flight.cancel()
+
+    def _look(self, tasks: TaskGroup, now: float) -> None:
+        for flight in list(self._flights):
+            if flight.heard_at is not None:
+                if now - flight.heard_at > _BODY_IDLE_SECONDS:
+                    flight.too_slow = True
+                    flight.cancel()
+            elif flight.receive is not None and flight.watcher is None:
+                flight.watcher = anyio.CancelScope()
+                tasks.start_soon(_watch, flight)
+
+
+async def _watch(flight: Flight) -> None:
+    """MCP 2026-07-28 patterns/cancellation: a client disconnect is cancellation."""
+    assert flight.watcher is not None and flight.receive is not None
+    with flight.watcher:
+        while (await flight.receive())["type"] != "http.disconnect":
+            pass
+        flight.client_gone = True
+        flight.cancel()

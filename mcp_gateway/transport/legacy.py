@@ -1,0 +1,41 @@
+"""MCP 2024-11-05 to 2025-11-25: `initialize`, then requests in a session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
+from mcp_gateway.transport.exchange import Exchange, unknown_method
+from mcp_gateway.transport.modern import SERVER_INFO
+
+
+async def answer(exchange: Exchange) -> None:
+    """Answer a request of the session era."""
+    method = exchange.message["method"]
+    if method == "initialize":
+        await _initialize(exchange)
+        return
+    session = exchange.session()
+    exchange.flight.key = (session.digest, exchange.message["id"])
+    exchange.parts.inflight.name(exchange.flight)
+    match method:
+        case "tools/call":
+            await exchange.call_tool(exchange.request(session.protocol_version, session))
+        case "tools/list":
+            await exchange.list_tools(exchange.request(session.protocol_version, session))
+        case "ping":
+            await exchange.reply.result({})
+        case _:
+            raise unknown_method()
+
+
+async def _initialize(exchange: Exchange) -> None:
+    """Agree on a version: the client's if we know it, else our newest (2025-11-25 basic/lifecycle)."""
+    asked: Any = exchange.params.get("protocolVersion")
+    if not isinstance(asked, str):
+        raise BadRequest("params.protocolVersion must be text")
+    version = asked if asked in LEGACY_VERSIONS else LATEST_LEGACY_VERSION
+    session_id = exchange.parts.sessions.create(exchange.principal, version)
+    result: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": SERVER_INFO}
+    await exchange.reply.result(result, headers=[(b"mcp-session-id", session_id.encode())])

@@ -1,0 +1,91 @@
+"""`tools/list` as bytes: every tool is rendered once per catalog, a principal's page is put together from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import orjson
+
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.gateway import ToolList
+from mcp_gateway.model.call import Era, Request
+from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.transport.bridge import tool_definition
+from mcp_gateway.transport.sealing import Sealer
+
+PAGE_SIZE = 1000
+_CURSOR_SECONDS = 3600.0
+_PURPOSE = "tools/list"
+
+
+class ToolPages:
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+        self._rendered: dict[tuple[str | None, Era], _Rendered] = {}
+
+    def page(self, tools: ToolList, request: Request, principal: Principal, *, cursor: object = None) -> bytes:
+        """The result object; raises BadRequest `cursor.invalid`."""
+        binding = f"{principal.user}\0{principal.agent}\0{principal.audience}"
+        after = self._position(cursor, binding)
+        rendered = self._of(tools, request)
+        chosen = [
+            (tool_id, fragment)
+            for tool_id, fragment in zip(rendered.ids, rendered.fragments, strict=True)
+            if tool_id in tools.visible
+        ]
+        if after is not None:
+            chosen = _behind(chosen, after, rendered.order)
+        page = list(islice(chosen, PAGE_SIZE))
+        head = b'{"tools":[' + b",".join(fragment for _, fragment in page) + b"]"
+        if len(chosen) > PAGE_SIZE:
+            sealed = self._sealer.seal(_PURPOSE, binding, {"after": page[-1][0]}, seconds=_CURSOR_SECONDS)
+            head += b',"nextCursor":' + orjson.dumps(sealed)
+        if request.era is Era.MODERN:
+            # Filtered for one principal, and a revocation binds the next list: nobody may keep it.
+            head += b',"resultType":"complete","ttlMs":0,"cacheScope":"private"'
+        return head + b"}"
+
+    def _position(self, cursor: object, binding: str) -> ToolId | None:
+        if cursor is None:
+            return None
+        content = self._sealer.open(_PURPOSE, binding, cursor) if isinstance(cursor, str) else None
+        if content is None:
+            raise BadRequest("params.cursor is not one of ours or has expired", code="cursor.invalid")
+        return ToolId(str(content["after"]))
+
+    def _of(self, tools: ToolList, request: Request) -> _Rendered:
+        key = (request.endpoint, request.era)
+        rendered = self._rendered.get(key)
+        if rendered is None or rendered.generation != tools.generation:
+            rendered = _Rendered(tools, request)
+            self._rendered[key] = rendered
+        return rendered
+
+
+class _Rendered:
+    """One endpoint's tools in one era."""
+
+    def __init__(self, tools: ToolList, request: Request) -> None:
+        self.generation = tools.generation
+        self.ids = [tool.id for tool in tools.tools]
+        self.order = {tool_id: position for position, tool_id in enumerate(self.ids)}
+        self.fragments = [
+            orjson.dumps(
+                tool_definition(
+                    tool.definition, name=tool.name if request.endpoint else tool.exposed, client=request.era
+                )
+            )
+            for tool in tools.tools
+        ]
+
+
+def _behind(
+    chosen: Sequence[tuple[ToolId, bytes]], after: ToolId, order: dict[ToolId, int]
+) -> list[tuple[ToolId, bytes]]:
+    """What follows `after`; if that tool is gone meanwhile, the client starts over."""
+    position = order.get(after)
+    if position is None:
+        raise BadRequest("the list changed; start again without a cursor", code="cursor.invalid")
+    return [entry for entry in chosen if order[entry[0]] > position]

@@ -1,0 +1,74 @@
+"""Legacy sessions without a table: the id holds what the session is, sealed for one principal and endpoint.
+
+Any process with the key ring serves plain requests of a session. DELETE stores the id's digest
+until it would have expired (MCP 2025-11-25 basic/transports, session management).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.transport.sealing import Sealer
+
+SESSION_SECONDS = 86_400.0
+_PURPOSE = "session"
+_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    digest: str
+    """SHA-256 of the id: what other places may know of it."""
+    protocol_version: str
+
+
+class Sessions:
+    def __init__(
+        self,
+        sealer: Sealer,
+        *,
+        end: Callable[[str, float], Awaitable[None]],
+        ended: Callable[[str], bool],
+    ) -> None:
+        """`end` stores a digest for so many seconds; `ended` tells whether one is stored."""
+        self._sealer = sealer
+        self._end = end
+        self._ended = ended
+        self._remembered: OrderedDict[tuple[str, str], Session] = OrderedDict()
+
+    def create(self, principal: Principal, protocol_version: str) -> str:
+        """A new session id for `principal`, at the endpoint its token is for."""
+        return self._sealer.seal(_PURPOSE, _binding(principal), {"v": protocol_version}, seconds=SESSION_SECONDS)
+
+    def find(self, session_id: str | None, principal: Principal) -> Session:
+        """The session; one that is foreign, altered, expired or ended is answered like an unknown one."""
+        if not session_id:
+            raise BadRequest("the Mcp-Session-Id header is missing; initialize first", code="session.missing")
+        key = (session_id, _binding(principal))
+        session = self._remembered.get(key) or self._open(key)
+        if self._ended(session.digest):
+            raise BadRequest("the session is unknown; initialize again", code="session.unknown")
+        return session
+
+    async def delete(self, session_id: str | None, principal: Principal) -> None:
+        session = self.find(session_id, principal)
+        await self._end(session.digest, SESSION_SECONDS)
+
+    def _open(self, key: tuple[str, str]) -> Session:
+        content = self._sealer.open(_PURPOSE, key[1], key[0])
+        if content is None:
+            raise BadRequest("the session is unknown; initialize again", code="session.unknown")
+        session = Session(hashlib.sha256(key[0].encode()).hexdigest(), str(content["v"]))
+        self._remembered[key] = session
+        if len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return session
+
+
+def _binding(principal: Principal) -> str:
+    return f"{principal.user}\0{principal.agent}\0{principal.audience}"
