@@ -1,0 +1,80 @@
+"""registry/*.yaml: read whole or not at all, and a mistake names its file, line and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mcp_gateway.catalog.registry import UpstreamEntry, load, load_file, render, upstream_of
+from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.tool import HttpTransport, Risk
+
+GOOD = """\
+name: tickets
+description: Tickets
+owner: platform@example.com
+transport: {type: http, url: "http://127.0.0.1:8101/mcp", network: [127.0.0.0/8]}
+tools:
+  ticket_get:
+    risk: read
+    resources: [{relation: can_read, type: ticket, pointer: /id}]
+"""
+
+
+def written(directory: Path, text: str, name: str = "tickets.yaml") -> Path:
+    path = directory / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_entry_becomes_an_upstream(tmp_path: Path) -> None:
+    written(tmp_path, GOOD)
+    (upstream,) = load(tmp_path)
+    assert isinstance(upstream.transport, HttpTransport)
+    assert upstream.tools["ticket_get"].risk is Risk.READ
+    assert upstream.tools["ticket_get"].resources[0].pointer == "/id"
+    assert not upstream.trusted, "nothing is trusted unless it says so"
+    assert upstream.default_risk is Risk.DESTRUCTIVE
+
+
+@pytest.mark.parametrize(
+    ("broken", "line", "says"),
+    [
+        (GOOD.replace("risk: read", "risk: harmless"), 7, "tools.ticket_get.risk"),
+        (GOOD.replace("owner: platform@example.com\n", ""), 1, "owner"),
+        (GOOD.replace("name: tickets", "name: Tick_ets"), 1, "name"),
+        (GOOD + "trust: trusted\ntrust: review\n", 10, "stands twice"),
+        (GOOD + "colour: blue\n", 9, "colour"),
+        (GOOD.replace("pointer: /id", "pointer: /id, template: x"), 8, "exactly one"),
+        (GOOD.replace("type: http", "type: carrier-pigeon"), 4, "transport"),
+        (GOOD + "  : [\n", 9, ""),
+    ],
+)
+def test_a_mistake_names_file_line_and_field(tmp_path: Path, broken: str, line: int, says: str) -> None:
+    path = written(tmp_path, broken)
+    with pytest.raises(OperatorError) as refused:
+        load(tmp_path)
+    assert f"{tmp_path.name}/{path.name}:{line}" in refused.value.where
+    assert says in refused.value.problem
+
+
+def test_two_files_cannot_claim_one_name(tmp_path: Path) -> None:
+    written(tmp_path, GOOD)
+    written(tmp_path, GOOD, "again.yaml")
+    with pytest.raises(OperatorError, match="taken"):
+        load(tmp_path)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(OperatorError, match=r"bad\.yaml"):
+        load(tmp_path)
+
+
+def test_what_is_written_reads_back_to_the_same_upstream(tmp_path: Path) -> None:
+    upstream = load_file(written(tmp_path, GOOD))
+    import yaml
+
+    entry = UpstreamEntry.model_validate(yaml.safe_load(GOOD))
+    assert load_file(written(tmp_path, render(entry), "again.yaml")) == upstream == upstream_of(entry)

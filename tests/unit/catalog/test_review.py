@@ -1,0 +1,170 @@
+"""Discovery and review: new tools wait, changed ones are suspended, broken ones are quarantined."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcp_gateway.catalog import Catalog, Review
+from mcp_gateway.errors import AccessDenied, OperatorError, UpstreamUnavailable
+from mcp_gateway.model.tool import HttpTransport, JsonObject, ReviewState, Risk, ToolPolicy, Upstream
+from mcp_gateway.storage import Database
+from mcp_gateway.storage.catalog import tool_rows
+from mcp_gateway.storage.database import migrate
+from mcp_gateway.storage.relationships import matching
+
+pytestmark = pytest.mark.anyio
+
+TICKETS = Upstream(
+    name="tickets",
+    transport=HttpTransport("http://127.0.0.1:1/mcp", (), None, None, ()),
+    owner="me",
+    description="",
+    trusted=False,
+    sessions="shared",
+    protocol="auto",
+    timeout_seconds=5,
+    default_risk=Risk.DESTRUCTIVE,
+    tools={"get": ToolPolicy(Risk.READ, ())},
+)
+
+
+@dataclass
+class Upstreams:
+    """What the upstream answers next."""
+
+    tools: Sequence[JsonObject]
+    protocol_version: str = "2026-07-28"
+    down: bool = False
+
+    async def list_tools(self, _upstream: Upstream) -> Upstreams:
+        if self.down:
+            raise UpstreamUnavailable
+        return self
+
+
+def tool(name: str, **more: Any) -> JsonObject:
+    return {"name": name, "inputSchema": {"type": "object"}, **more}
+
+
+def lint(definition: JsonObject) -> str | None:
+    return None if definition.get("inputSchema", {}).get("type") == "object" else "inputSchema is not an object's"
+
+
+@dataclass
+class Desk:
+    database: Database
+    served: Upstreams
+    review: Review
+
+    async def states(self) -> dict[str, ReviewState]:
+        return {row.name: row.state for row in await tool_rows(self.database)}
+
+    async def enabled(self) -> set[str]:
+        return {row.object for row in await matching(self.database, relation="enabled")}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
+    migrate(tmp_path / "gateway.db")
+    database = Database(tmp_path / "gateway.db")
+    served = Upstreams([tool("get"), tool("delete")])
+    yield Desk(database, served, Review(database, served.list_tools, lint))
+    await database.close()
+
+
+async def test_new_tools_wait_for_approval(desk: Desk) -> None:
+    findings = await desk.review.refresh(TICKETS, "os:me")
+    assert set(findings.new) == {"get", "delete"}
+    assert set((await desk.states()).values()) == {ReviewState.PENDING}
+    assert await desk.enabled() == {"server:tickets"}
+
+
+async def test_an_approved_tool_is_enabled_in_the_same_transaction(desk: Desk) -> None:
+    await desk.review.refresh(TICKETS, "os:me")
+    assert await desk.review.approve("tickets", ["get"], "os:me") == ["get"]
+    assert "tool:tickets/get" in await desk.enabled()
+    assert [row.object for row in await matching(desk.database, relation="read_only")] == ["tool:tickets/get"]
+
+
+async def test_a_trusted_upstream_needs_no_reviewer(desk: Desk) -> None:
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    assert set((await desk.states()).values()) == {ReviewState.APPROVED}
+
+
+async def test_a_tool_whose_definition_changed_is_suspended_until_approved_again(desk: Desk) -> None:
+    await desk.review.refresh(TICKETS, "os:me")
+    await desk.review.approve("tickets", None, "os:me")
+    desk.served.tools = [tool("get", description="now with more"), tool("delete")]
+    findings = await desk.review.refresh(TICKETS, "gateway")
+    assert findings.changed == ("get",)
+    assert (await desk.states())["get"] is ReviewState.CHANGED
+    assert "tool:tickets/get" not in await desk.enabled()
+    await desk.review.approve("tickets", None, "os:me")
+    assert "tool:tickets/get" in await desk.enabled()
+
+
+async def test_a_change_that_is_taken_back_needs_no_second_approval(desk: Desk) -> None:
+    await desk.review.refresh(TICKETS, "os:me")
+    await desk.review.approve("tickets", None, "os:me")
+    before = desk.served.tools
+    desk.served.tools = [tool("get", description="oops")]
+    await desk.review.refresh(TICKETS, "gateway")
+    assert (await desk.states())["delete"] is ReviewState.MISSING
+    desk.served.tools = before
+    await desk.review.refresh(TICKETS, "gateway")
+    assert set((await desk.states()).values()) == {ReviewState.APPROVED}
+
+
+async def test_one_bad_tool_is_quarantined_and_the_others_stand(desk: Desk) -> None:
+    desk.served.tools = [tool("get"), {"name": "bad", "inputSchema": {}}, tool("new\u202eline")]
+    findings = await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    assert set(findings.quarantined) == {"bad", "new\u202eline"}
+    assert (await desk.states())["get"] is ReviewState.APPROVED
+    with pytest.raises(OperatorError, match="quarantined"):
+        await desk.review.approve("tickets", ["bad"], "os:me")
+
+
+async def test_an_upstream_that_is_down_keeps_its_approved_tools(desk: Desk) -> None:
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    desk.served.down = True
+    assert (await desk.review.refresh(TICKETS, "gateway")).error == "upstream.unavailable"
+    assert set((await desk.states()).values()) == {ReviewState.APPROVED}
+
+
+async def test_refreshing_what_did_not_change_writes_nothing(desk: Desk) -> None:
+    from mcp_gateway.storage.feed import newest_revision
+
+    await desk.review.refresh(TICKETS, "gateway")
+    revision = await newest_revision(desk.database)
+    await desk.review.refresh(TICKETS, "gateway")
+    assert await newest_revision(desk.database) == revision
+
+
+async def test_only_approved_tools_resolve_and_a_declared_risk_must_have_reached_the_tuples(desk: Desk) -> None:
+    catalog = Catalog(desk.database)
+    await desk.review.refresh(TICKETS, "os:me")
+    await desk.review.approve("tickets", ["get"], "os:me")
+    await catalog.declare([TICKETS])
+    assert catalog.resolve(None, "tickets__get") is catalog.resolve("tickets", "get")
+    with pytest.raises(AccessDenied) as refused:
+        catalog.resolve(None, "tickets__delete")
+    assert refused.value.code == "tool.unavailable"
+    riskier = replace(TICKETS, tools={"get": ToolPolicy(Risk.DESTRUCTIVE, ())})
+    await catalog.declare([riskier])
+    with pytest.raises(AccessDenied):
+        catalog.resolve(None, "tickets__get")
+    await desk.review.refresh(riskier, "gateway")
+    await catalog.load()
+    assert catalog.resolve(None, "tickets__get").risk is Risk.DESTRUCTIVE
+
+
+async def test_a_removed_server_leaves_no_fact_behind(desk: Desk) -> None:
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    await desk.review.remove("tickets", "os:me")
+    assert await desk.enabled() == set()
+    assert await tool_rows(desk.database) == []

@@ -1,0 +1,68 @@
+"""Headers, paths, Host and Origin: what two readers could read differently is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.transport.edge import MAX_HEADERS, Origins, check_path, read_headers
+
+HOST = (b"host", b"127.0.0.1:8000")
+ORIGINS = Origins.of(["http://127.0.0.1:8000", "https://gw.example.com"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [HOST, HOST],
+        [],
+        [(b"host", b"a b")],
+        [HOST, (b"authorization", b"Bearer a"), (b"authorization", b"Bearer b")],
+        [HOST, (b"mcp-name", b"a"), (b"mcp-name", b"b")],
+        [HOST, (b"mcp-param-x", b"a"), (b"mcp-param-x", b"a")],
+        [HOST, (b"content-length", b"3"), (b"transfer-encoding", b"chunked")],
+        [HOST, (b"content-length", b"3"), (b"content-length", b"3")],
+    ],
+)
+def test_ambiguous_headers_are_refused(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(BadRequest):
+        read_headers(headers)
+
+
+def test_too_many_headers_are_refused() -> None:
+    many = [HOST, *((f"x-{n}".encode(), b"1") for n in range(MAX_HEADERS))]
+    with pytest.raises(BadRequest) as refused:
+        read_headers(many)
+    assert refused.value.code == "request.too_large"
+
+
+def test_underscore_headers_do_not_exist() -> None:
+    assert "mcp_name" not in read_headers([HOST, (b"mcp_name", b"a")])
+
+
+@pytest.mark.parametrize(
+    "path", [b"//mcp", b"/a/../mcp", b"/a/./b", b"/..", b"/%2e%2e/mcp", b"/a%2Fb", b"/a%00", b"/a\\b"]
+)
+def test_ambiguous_paths_are_refused(path: bytes) -> None:
+    with pytest.raises(BadRequest):
+        check_path(path)
+
+
+@pytest.mark.parametrize(
+    "path", [b"/", b"/mcp", b"/api/v1/tools", b"/.well-known/oauth-protected-resource/mcp", b"/tool/a%20b"]
+)
+def test_plain_paths_pass(path: bytes) -> None:
+    check_path(path)
+
+
+def test_the_public_origin_follows_from_the_host() -> None:
+    assert ORIGINS.of_request({"host": "GW.example.com"}) == "https://gw.example.com"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "evil.example"}, {"host": "gw.example.com", "origin": "https://evil.example"}]
+)
+def test_a_foreign_host_or_origin_is_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(BadRequest) as refused:
+        ORIGINS.of_request(headers)
+    assert refused.value.code == "request.origin_refused"

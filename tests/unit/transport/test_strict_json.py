@@ -1,0 +1,119 @@
+"""Request bodies: what every JSON reader would read the same passes, the rest is named and refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.transport.strict_json import MAX_DEPTH, PARSE_ERROR, parse_message
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a", "arguments": {"q": 1}}}
+
+
+def body(**changes: Any) -> bytes:
+    return json.dumps({**CALL, **changes}).encode()
+
+
+def test_a_well_formed_request_is_read_as_it_stands() -> None:
+    assert parse_message(body()) == CALL
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}', "twice"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"arguments":{"x":1,"\\u0078":2}}}', "twice"),
+        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', "batches"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":NaN}}', "NaN"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":1e999}}', "too large"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":18446744073709551616}}', "64 bits"),
+        (b'{"jsonrpc":"2.0","id":1,"result":{}}', "responses"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}', "members"),
+        (b'{"jsonrpc":"1.0","id":1,"method":"a"}', "jsonrpc"),
+        (b'{"jsonrpc":"2.0","id":1}', "method"),
+        (b'{"jsonrpc":"2.0","id":1,"method":7}', "method"),
+        (b'{"jsonrpc":"2.0","id":null,"method":"a"}', "id"),
+        (b'{"jsonrpc":"2.0","id":true,"method":"a"}', "id"),
+        (b'{"jsonrpc":"2.0","id":9007199254740993,"method":"a"}', "id"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":[]}', "params"),
+    ],
+)
+def test_an_ambiguous_or_malformed_message_is_refused_with_what_is_wrong(raw: bytes, says: str) -> None:
+    with pytest.raises(BadRequest, match=says):
+        parse_message(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe{}",
+        "{}".encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":"\\ud800"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"a\x00"}',
+    ],
+)
+def test_what_is_not_json_in_utf8_is_a_parse_error(raw: bytes) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_message(raw)
+    assert refused.value.jsonrpc == PARSE_ERROR
+
+
+@pytest.mark.parametrize("key", ["Name", "NAME", "arguments ", "argumentſ", "name\\u0000", "ｎame"])
+def test_a_key_that_only_looks_like_the_protocols_is_refused(key: str) -> None:
+    raw = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"a","{key}":"b"}}}}'.encode()
+    with pytest.raises(BadRequest, match="looks like"):
+        parse_message(raw)
+
+
+def test_a_hundred_thousand_levels_are_refused_without_recursion() -> None:
+    deep = b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
+    with pytest.raises(BadRequest, match=str(MAX_DEPTH)):
+        parse_message(deep)
+
+
+def test_brackets_inside_text_are_not_depth() -> None:
+    message = parse_message(body(params={"x": "[{" * 1000 + '"\\'}))
+    assert message["params"]["x"].startswith("[{")
+
+
+def test_no_refusal_repeats_a_value() -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse_message(b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":"s3cr3t","x":"s3cr3t"}}')
+    assert "s3cr3t" not in str(refused.value) + refused.value.detail
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(arguments=st.dictionaries(st.text(), json_values, max_size=5))
+def test_what_is_read_equals_what_was_written(arguments: dict[str, Any]) -> None:
+    raw = json.dumps({**CALL, "params": {"name": "a", "arguments": arguments}}, ensure_ascii=False)
+    try:
+        encoded = raw.encode()
+    except UnicodeEncodeError:  # hypothesis makes lone surrogates too; no client can send those
+        return
+    assert parse_message(encoded)["params"]["arguments"] == arguments
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_refusal(raw: bytes) -> None:
+    try:
+        parse_message(raw)
+    except BadRequest as refused:
+        assert refused.code == "request.malformed"
