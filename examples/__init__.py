@@ -1,0 +1,1 @@
+"""Sample MCP servers to put behind the gateway; not part of the installed package."""
