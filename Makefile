@@ -1,8 +1,56 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.venv/.ready: requirements.lock requirements-dev.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+node: .venv/.ready ## install Node and the pinned npm packages the fuller tests use
+	$(BIN)/python -m tests.support.node install
+
+run: .venv/.ready ## start the gateway with the sample servers on http://127.0.0.1:8000
+	@$(BIN)/python -m examples.run
+
+demo: .venv/.ready ## tell the story in one terminal, against a running gateway of its own
+	@$(BIN)/python -m examples.demo
+
+test: .venv/.ready ## run every test whose parts are on this machine
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: .venv/.ready ## formatting, lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+conformance: node ## the official MCP suite through a signed-in gateway, both revisions
+	@$(BIN)/python -m tests.conformance.run
+
+authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under grade A
+	@$(BIN)/python -m tests.conformance.authlab
+
+bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peers; at most 5 minutes
+	@$(BIN)/python -m bench
+
+soak: .venv/.ready ## 1,000 times kill -9 with calls in flight
+	KILL_ROUNDS=1000 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
+
+docs: .venv/.ready ## write the generated parts of the documentation anew
+	$(BIN)/python -m docs.generate
+
+lock: ## resolve the dependencies anew into the two lock files
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra samples --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra samples --extra dev --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove everything that can be made again, but no data directory
+	rm -rf .venv .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/node/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 24
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: help
+.PHONY: node run demo test check conformance authlab bench soak docs lock clean help

@@ -1,0 +1,16 @@
+"""`Mcp-Param-*` headers equal the arguments they mirror (MCP 2026-07-28 streamable-http, custom headers).
+
+Whoever routes on the header and whoever acts on the body would otherwise see different calls.
+"""
+
+from __future__ import annotations
+
+from mcp_gateway.model.call import Answer, Era, Forward, Notify, Permit
+from mcp_gateway.protocol import check_param_headers
+
+
+async def param_headers(permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+    """Raise BadRequest `request.header_mismatch` on any disagreement; legacy clients send no such headers."""
+    if permit.request.era is Era.MODERN:
+        check_param_headers(permit.tool.definition.get("inputSchema"), permit.arguments, permit.request.param_headers)
+    return await proceed(permit, notify)
