@@ -19,7 +19,11 @@ ObjectId = NewType("ObjectId", str)
 LOCAL_ISSUER = "local"
 """Alias of the built-in login."""
 
+GATEWAY = ObjectId("gateway:local")
+"""This installation; its relations are `administrator` and `auditor`."""
+
 _MAX_PART_BYTES = 200
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _RESERVED = frozenset(":#*@/%")
 
 
@@ -62,6 +66,17 @@ def tool_id(server: str, name: str) -> ToolId:
 def resource_id(resource_type: str, server: str, identifier: str) -> ObjectId:
     """`<type>:<server>/<id>`, e.g. `ticket:tickets/T-391`."""
     return ObjectId(f"{resource_type}:{encode(server)}/{encode(identifier)}")
+
+
+def grant_id(at: float, entropy: bytes) -> ObjectId:
+    """`grant:<time and chance>`: 26 letters and digits that sort by when the grant was made (ULID order).
+
+    `at` is in seconds since the epoch; `entropy` is ten random bytes.
+    """
+    if len(entropy) != 10:
+        raise ValueError("a grant id needs ten random bytes")
+    number = int(at * 1000) << 80 | int.from_bytes(entropy, "big")
+    return ObjectId("grant:" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5)))
 
 
 def from_cli(kind: str, text: str) -> str:

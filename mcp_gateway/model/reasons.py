@@ -31,6 +31,7 @@ REASONS: dict[str, Meaning] = {
         "This tool is not available.", "Approve and enable it: mcp-gateway server approve NAME"
     ),
     "tool.unknown": Meaning("This tool is not available.", "See mcp-gateway server show NAME"),
+    "server.unavailable": Meaning("This server is not available.", "See mcp-gateway server list"),
     "tool.unavailable": Meaning("This tool is not available.", "mcp-gateway explain names the missing side"),
     "resource.user_not_allowed": Meaning(
         "You may not use the resource this call names.", "Give the user access to the resource"
