@@ -1,1 +1,25 @@
 """The PDP: questions → answers → `Decision`; the same for list, call and explain."""
+
+from mcp_gateway.authorization.authorizer import Authorization, Visible
+from mcp_gateway.authorization.explain import Asked, Explanation, Finding
+from mcp_gateway.authorization.judge import needed_scope, public_code, within_scope
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Relationships
+from mcp_gateway.authorization.resources import Unidentified, identify
+
+__all__ = [
+    "Answers",
+    "Asked",
+    "Authorization",
+    "Explanation",
+    "Finding",
+    "Held",
+    "InContext",
+    "Legs",
+    "Relationships",
+    "Unidentified",
+    "Visible",
+    "identify",
+    "needed_scope",
+    "public_code",
+    "within_scope",
+]

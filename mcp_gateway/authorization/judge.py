@@ -1,1 +1,177 @@
-"""Pure."""
+"""The rule: user AND agent AND tool AND each resource, under the token's scope. Pure.
+
+questions(...)  what must all be true                       first batch; enough for an allow
+sides(...)      after a denial: which side was missing      second batch; names, never admits
+judge(...)      what was asked and answered -> Decision
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from mcp_gateway.authorization.relationships import Legs
+from mcp_gateway.authorization.resources import Identified, Resource, Unidentified
+from mcp_gateway.model.decision import Check, Decision, Effect, Reason
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import ReviewState, Risk, Tool
+
+CAN_CALL = "can_call"
+CAN_CALL_DIRECTLY = "can_call_directly"
+
+LegsOf: TypeAlias = Callable[[str, str], Legs | None]
+"""(object type, relation) -> its sides."""
+
+_ALLOWED = (Reason("access.allowed"),)
+_UNKNOWN = "relationship.unknown"
+
+
+def needed_scope(risk: Risk) -> str:
+    return "mcp:read" if risk is Risk.READ else "mcp:write"
+
+
+def within_scope(scopes: frozenset[str], risk: Risk) -> bool:
+    """`mcp:write` implies `mcp:read`."""
+    return "mcp:write" in scopes or (risk is Risk.READ and "mcp:read" in scopes)
+
+
+def questions(principal: Principal, tool: Tool, resources: Identified) -> tuple[Check, ...]:
+    """All that must hold for an allow."""
+    return (_tool_check(principal, tool), *_resource_checks(principal, resources))
+
+
+def sides(
+    principal: Principal, tool: Tool, resources: Identified, *, answers: Mapping[Check, bool], legs: LegsOf
+) -> tuple[Check, ...]:
+    """What to ask after a denial to say which side is missing; nothing when the relationships all held."""
+    asked: dict[Check, None] = {}
+    if answers.get(_tool_check(principal, tool)) is not True:
+        asked |= dict.fromkeys(_tool_sides(principal, tool))
+    for resource in _resources(resources):
+        if answers.get(_check(principal, resource)) is not True:
+            asked |= dict.fromkeys(_resource_sides(principal, resource, legs))
+    return tuple(asked)
+
+
+def judge(
+    principal: Principal, tool: Tool, resources: Identified, *, answers: Mapping[Check, bool], legs: LegsOf
+) -> Decision:
+    """Allow exactly when the tool is approved, the scope reaches, and every question was answered yes."""
+    reasons = tuple(dict.fromkeys(_objections(principal, tool, resources, answers, legs)))
+    if reasons:
+        return Decision(Effect.DENY, reasons, answers=answers)
+    return Decision(Effect.ALLOW, _ALLOWED, answers=answers)
+
+
+def public_code(decision: Decision) -> str:
+    """The code the caller of a denied call sees; the true reasons stay with operators and the audit."""
+    codes = {reason.code for reason in decision.reasons}
+    if any(code.startswith(("relationship.", "decision.")) for code in codes):
+        return "authorization.unavailable"
+    if codes == {"scope.insufficient"}:
+        return "scope.insufficient"
+    if codes and all(code.startswith("resource.") for code in codes):
+        return "resource.denied"
+    return "tool.unavailable"
+
+
+def _objections(
+    principal: Principal, tool: Tool, resources: Identified, answers: Mapping[Check, bool], legs: LegsOf
+) -> Iterator[Reason]:
+    if tool.state is not ReviewState.APPROVED:
+        yield Reason("tool.not_available", f"{tool.id} is {tool.state}")
+    if not within_scope(principal.scopes, tool.risk):
+        yield Reason("scope.insufficient", needed_scope(tool.risk))
+    if answers.get(_tool_check(principal, tool)) is not True:
+        yield from _tool_objections(principal, tool, answers)
+    if isinstance(resources, Unidentified):
+        yield Reason("resource.unidentified", resources.rule)
+    for resource in _resources(resources):
+        # Asked of the model, not only of the tuples: a relation without an agent side would let any agent in.
+        if legs(_type(resource), resource[0]) is None:
+            yield Reason(_UNKNOWN, f"{_type(resource)}#{resource[0]} has no user and agent side")
+        elif answers.get(_check(principal, resource)) is not True:
+            yield from _resource_objections(principal, resource, answers, legs)
+
+
+def _tool_objections(principal: Principal, tool: Tool, answers: Mapping[Check, bool]) -> Iterator[Reason]:
+    user_side, agent_side, available, acting_for = checks = _tool_sides(principal, tool)
+    unknown = [check for check in checks if check not in answers]
+    if not answers.get(user_side, True):
+        yield Reason("user.not_allowed", _evidence(user_side))
+    if not answers.get(acting_for, True):
+        yield Reason("agent.not_delegated", _evidence(acting_for))
+    elif not answers.get(agent_side, True):
+        yield Reason("agent.not_granted", _evidence(agent_side))
+    if not answers.get(available, True):
+        yield Reason("tool.not_available", _evidence(available))
+    if unknown:
+        yield Reason(_UNKNOWN, ", ".join(map(_evidence, unknown)))
+    elif all(answers[check] for check in checks):
+        # Every side holds and the whole does not: unanswered, or it changed between two looks.
+        yield Reason(_UNKNOWN, _evidence(_tool_check(principal, tool)))
+
+
+def _resource_objections(
+    principal: Principal, resource: Resource, answers: Mapping[Check, bool], legs: LegsOf
+) -> Iterator[Reason]:
+    checks = _resource_sides(principal, resource, legs)
+    sides = legs(_type(resource), resource[0]) or Legs((), ())
+    of_user, of_agent = _on(principal, resource, sides.user), _on(principal, resource, sides.agent)
+    unknown = [check for check in checks if check not in answers]
+    yield from (Reason("resource.user_not_allowed", _evidence(c)) for c in of_user if not answers.get(c, True))
+    if not answers.get(_acting_for(principal), True):
+        yield Reason("agent.not_delegated", _evidence(_acting_for(principal)))
+    else:
+        yield from (Reason("resource.agent_not_granted", _evidence(c)) for c in of_agent if not answers.get(c, True))
+    if unknown or all(answers[check] for check in checks):
+        yield Reason(_UNKNOWN, ", ".join(map(_evidence, unknown)) or _evidence(_check(principal, resource)))
+
+
+def _tool_check(principal: Principal, tool: Tool) -> Check:
+    return Check(principal.user, CAN_CALL, tool.id)
+
+
+def _tool_sides(principal: Principal, tool: Tool) -> tuple[Check, Check, Check, Check]:
+    user, tool_id = principal.user, tool.id
+    return (
+        Check(user, "user_can_call", tool_id),
+        Check(user, "agent_can_call", tool_id),
+        Check(user, "available", tool_id),
+        _acting_for(principal),
+    )
+
+
+def _acting_for(principal: Principal) -> Check:
+    return Check(principal.user, "acting_for", principal.agent)
+
+
+def _resource_checks(principal: Principal, resources: Identified) -> Iterator[Check]:
+    return (_check(principal, resource) for resource in _resources(resources))
+
+
+def _resource_sides(principal: Principal, resource: Resource, legs: LegsOf) -> tuple[Check, ...]:
+    sides = legs(_type(resource), resource[0])
+    if sides is None:
+        return ()
+    return (*_on(principal, resource, sides.user + sides.agent), _acting_for(principal))
+
+
+def _on(principal: Principal, resource: Resource, relations: tuple[str, ...]) -> tuple[Check, ...]:
+    return tuple(Check(principal.user, relation, resource[1]) for relation in relations)
+
+
+def _check(principal: Principal, resource: Resource) -> Check:
+    return Check(principal.user, resource[0], resource[1])
+
+
+def _resources(resources: Identified) -> tuple[Resource, ...]:
+    return () if isinstance(resources, Unidentified) else resources
+
+
+def _type(resource: Resource) -> str:
+    return resource[1].partition(":")[0]
+
+
+def _evidence(check: Check) -> str:
+    return f"{check.subject} {check.relation} {check.object}"

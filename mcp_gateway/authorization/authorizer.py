@@ -1,0 +1,192 @@
+"""The façade: ask once for many, then judge. List, call and explain go through the same questions.
+
+A decision is kept until the next revision of the relationships, or until a condition it rests on
+may change; the key holds everything else the judgement reads.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
+
+from mcp_gateway.authorization.explain import Explanation, explanation
+from mcp_gateway.authorization.judge import (
+    CAN_CALL,
+    CAN_CALL_DIRECTLY,
+    judge,
+    questions,
+    sides,
+    within_scope,
+)
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Relationships
+from mcp_gateway.authorization.resources import Identified, identify
+from mcp_gateway.errors import AuthorizationUnavailable
+from mcp_gateway.model.decision import Check, Decision, Reason, deny
+from mcp_gateway.model.ids import AgentId, ToolId, UserId
+from mcp_gateway.model.principal import Person, Principal
+from mcp_gateway.model.tool import ReviewState, Tool
+from mcp_gateway.storage import Change, Database
+
+_CACHED_DECISIONS = 10_000
+_EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
+
+T = TypeVar("T")
+
+_Key: TypeAlias = tuple[str, str, bool, str, str, ReviewState, Identified]
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The tools a principal may see: those on which `can_call` holds. Arguments and scope are judged on the call."""
+
+    tools: tuple[ToolId, ...]
+    """In the order they were given."""
+    depends_on_resource: frozenset[ToolId]
+    """Those of them whose call also needs a right to the resource it names."""
+    revision: int
+    model_id: str
+    valid_until: float | None
+    """Epoch seconds after which the list may change by itself; None = until the next revision."""
+
+
+class Authorization:
+    """One per process. A `storage.Follower`: what it has followed binds the next decision."""
+
+    def __init__(self, relationships: Relationships, *, cached_decisions: int = _CACHED_DECISIONS) -> None:
+        self._relationships = relationships
+        self._cached_decisions = cached_decisions
+        self._cache: OrderedDict[_Key, Decision] = OrderedDict()
+
+    async def load(self, database: Database) -> None:
+        """Read every relationship; until then everything is denied."""
+        self._cache.clear()
+        await _available(self._relationships.load(database))
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        self._cache.clear()
+        await _available(self._relationships.follow(changes))
+
+    async def decide(self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], *, now: float) -> Decision:
+        """May this agent, acting for this user, make this call?"""
+        resources = identify(tool.server, tool.resources, arguments) if tool.resources else ()
+        in_scope = within_scope(principal.scopes, tool.risk)
+        key = (principal.user, principal.agent, in_scope, tool.id, tool.digest, tool.state, resources)
+        known = self._cache.get(key)
+        if known is not None and (known.valid_until is None or now < known.valid_until):
+            self._cache.move_to_end(key)
+            return known
+        decision = await self._decide(principal, tool, resources, now)
+        self._keep(key, decision, now)
+        return decision
+
+    async def visible(self, principal: Principal, tools: Sequence[Tool], *, now: float) -> Visible:
+        """The tools to list: the rule of `decide` without the arguments."""
+        in_context = (principal.user, principal.agent)
+        held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
+        listed = frozenset(held.objects)
+        return Visible(
+            tools=tuple(tool.id for tool in tools if tool.id in listed),
+            depends_on_resource=frozenset(tool.id for tool in tools if tool.resources and tool.id in listed),
+            revision=held.revision,
+            model_id=held.model_id,
+            valid_until=held.valid_until,
+        )
+
+    async def usable_by(self, person: Person, tools: Sequence[Tool], *, now: float) -> frozenset[ToolId]:
+        """The tools this person could use without an agent; for the first-party pages, which never call."""
+        held = await self._held(person.user, CAN_CALL_DIRECTLY, tools, None, now)
+        return frozenset(map(ToolId, held.objects))
+
+    async def holds(self, subject: str, relation: str, object_: str, *, now: float) -> bool:
+        """One first-party question, such as `gateway:local` administrator; unanswered is no."""
+        if self._relationships.refusal is not None:
+            return False
+        check = Check(subject, relation, object_)
+        answers = await self._ask((check,), None, now)
+        return answers.answers.get(check) is True
+
+    async def explain(
+        self,
+        user: UserId,
+        agent: AgentId,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        *,
+        now: float,
+        scopes: frozenset[str] | None = None,
+    ) -> Explanation:
+        """What `decide` would say of a principal who need not exist, with every side asked; scopes None = all."""
+        scopes = _EVERY_SCOPE if scopes is None else scopes
+        principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0)
+        resources = identify(tool.server, tool.resources, arguments)
+        decision = await self._decide(principal, tool, resources, now, every_side=True)
+        because = {
+            check: await _available(self._relationships.witness(check, in_context=(user, agent), now=now))
+            for check, answer in decision.answers.items()
+            if answer
+        }
+        return explanation(decision, user=user, agent=agent, tool=tool.id, because=because)
+
+    async def _decide(
+        self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False
+    ) -> Decision:
+        refusal = self._relationships.refusal
+        if refusal is not None:
+            return deny(Reason(refusal))
+        legs = self._relationships.legs
+        in_context = (principal.user, principal.agent)
+        first = await self._ask(questions(principal, tool, resources), in_context, now)
+        decision = judge(principal, tool, resources, answers=first.answers, legs=legs)
+        missing = sides(principal, tool, resources, answers={} if every_side else first.answers, legs=legs)
+        if missing and (every_side or not decision.allowed):
+            second = await self._ask(missing, in_context, now)
+            answers = {**first.answers, **second.answers}
+            decision = judge(principal, tool, resources, answers=answers, legs=legs)
+            first = replace(first, valid_until=_earlier(first.valid_until, second.valid_until))
+        return replace(decision, revision=first.revision, model_id=first.model_id, valid_until=first.valid_until)
+
+    async def _ask(self, checks: Sequence[Check], in_context: InContext | None, now: float) -> Answers:
+        answers = await _available(self._relationships.answer(checks, in_context=in_context, now=now))
+        if not answers.answers.keys() <= set(checks):
+            raise AuthorizationUnavailable("the relationship backend answered a question nobody asked")
+        return answers
+
+    async def _held(
+        self, subject: str, relation: str, tools: Sequence[Tool], in_context: InContext | None, now: float
+    ) -> Held:
+        relationships = self._relationships
+        if relationships.refusal is not None:
+            return Held((), relationships.revision, relationships.model_id, now)
+        approved = [tool.id for tool in tools if tool.state is ReviewState.APPROVED]
+        return await _available(relationships.held(subject, relation, approved, in_context=in_context, now=now))
+
+    def _keep(self, key: _Key, decision: Decision, now: float) -> None:
+        """Keep what was fully answered at the present revision and still holds a moment from now."""
+        current = self._relationships
+        if any(reason.code == "relationship.unknown" for reason in decision.reasons):
+            return
+        if (decision.revision, decision.model_id) != (current.revision, current.model_id):
+            return
+        if decision.valid_until is not None and decision.valid_until <= now:
+            return
+        self._cache[key] = decision
+        if len(self._cache) > self._cached_decisions:
+            self._cache.popitem(last=False)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+async def _available(answer: Awaitable[T]) -> T:
+    """Whatever goes wrong in a backend, the call is not decided."""
+    try:
+        return await answer
+    except AuthorizationUnavailable:
+        raise
+    except Exception as exc:
+        raise AuthorizationUnavailable(f"the relationship backend failed: {type(exc).__name__}") from exc

@@ -1,0 +1,83 @@
+"""What the authorization room asks of a relationship backend, whichever it is.
+
+The embedded engine is one; a remote server is another. A backend answers questions; it
+decides nothing. A question it leaves out is unanswered, and an unanswered question denies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
+
+from mcp_gateway.model.decision import Check
+from mcp_gateway.storage import Change, Database
+
+InContext: TypeAlias = tuple[str, str]
+"""(user, agent) of this request, from the verified token and nowhere else."""
+
+
+class Legs(NamedTuple):
+    """The relations whose intersection a governed relation is, by side."""
+
+    user: tuple[str, ...]
+    agent: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers of one batch, all read at one revision under one model."""
+
+    answers: Mapping[Check, bool]
+    revision: int
+    model_id: str
+    valid_until: float | None
+    """Epoch seconds after which a condition may change an answer; None = until the next revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The objects, of those asked about, on which the subject has the relation, in the order asked."""
+
+    objects: tuple[str, ...]
+    revision: int
+    model_id: str
+    valid_until: float | None
+
+
+class Relationships(Protocol):
+    """One backend. Raises anything on failure; the façade turns that into AuthorizationUnavailable.
+
+    A backend that waits for something sets its own deadline; the embedded one never waits.
+    """
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def model_id(self) -> str: ...
+
+    @property
+    def refusal(self) -> str | None:
+        """A reason code that denies everything as long as it stands, or None."""
+        ...
+
+    def legs(self, object_type: str, relation: str) -> Legs | None:
+        """The sides of `object_type#relation`; None unless it intersects a user side with an agent side."""
+        ...
+
+    async def load(self, database: Database) -> None: ...
+
+    async def follow(self, changes: Sequence[Change]) -> None: ...
+
+    async def answer(self, checks: Sequence[Check], *, in_context: InContext | None, now: float) -> Answers: ...
+
+    async def held(
+        self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
+    ) -> Held:
+        """The same questions as `answer`, for one subject and relation on many objects."""
+        ...
+
+    async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
+        """The tuples that make `check` true, for people; empty when it is false or the backend cannot tell."""
+        ...
