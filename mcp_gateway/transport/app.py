@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,23 +24,17 @@ _PUBLIC_SECONDS = 300
 
 
 class Application:
-    """`running` is entered when the server starts and left when it stops; it owns every background task."""
+    """`routes` are the other doors'; nothing here starts or owns a task."""
 
     def __init__(
         self,
         parts: Parts,
         routes: Sequence[BaseRoute],
         *,
-        running: Callable[[], AbstractAsyncContextManager[None]],
         authorization_servers: Sequence[str],
         auth_md: str,
     ) -> None:
         self._parts = parts
-
-        @asynccontextmanager
-        async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-            async with running():
-                yield
 
         metadata = _Metadata(parts, authorization_servers)
         self._web = Starlette(
@@ -53,7 +46,6 @@ class Application:
                 Route("/healthz", _constant(JSONResponse({"status": "ok"}))),
                 *routes,
             ],
-            lifespan=lifespan,
         )
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -1,0 +1,113 @@
+"""Listen until told to stop, then let what is under way finish.
+
+granian bounds header size and header time; uvicorn costs less CPU and is meant to stand behind a proxy.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Literal, TypeAlias
+
+import anyio
+import uvicorn
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server as GranianServer
+
+from mcp_gateway.transport.inflight import InFlight
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 25.0
+_BACKLOG = 1024
+
+App: TypeAlias = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[MutableMapping[str, Any]]], Callable[..., Awaitable[None]]],
+    Awaitable[None],
+]
+
+
+async def serve(
+    app: App,
+    *,
+    server: Literal["granian", "uvicorn"],
+    host: str,
+    port: int,
+    inflight: InFlight,
+    ready: Callable[[], None],
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
+    run = _granian if server == "granian" else _uvicorn
+    async with anyio.create_task_group() as tasks:
+        stop = anyio.Event()
+        tasks.start_soon(_on_signal, stop)
+        tasks.start_soon(_announce, host, port, ready)
+        await run(app, host, port, inflight, stop)
+        tasks.cancel_scope.cancel()
+
+
+async def _granian(app: App, host: str, port: int, inflight: InFlight, stop: anyio.Event) -> None:
+    server = GranianServer(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        log_enabled=False,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve)
+        await stop.wait()
+        await inflight.drained(DRAIN_SECONDS)
+        server.stop()
+
+
+async def _uvicorn(app: App, host: str, port: int, inflight: InFlight, stop: anyio.Event) -> None:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        backlog=_BACKLOG,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=int(DRAIN_SECONDS),
+    )
+    server = _Uvicorn(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve)
+        await stop.wait()
+        await inflight.drained(DRAIN_SECONDS)
+        server.should_exit = True
+
+
+class _Uvicorn(uvicorn.Server):
+    """Without its own signal handlers: ours drains first."""
+
+    def install_signal_handlers(self) -> None:
+        return
+
+
+async def _on_signal(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for number in signals:
+            log.info("received %s, finishing what is under way", signal.Signals(number).name)
+            stop.set()
+            return
+
+
+async def _announce(host: str, port: int, ready: Callable[[], None]) -> None:
+    while True:
+        try:
+            stream = await anyio.connect_tcp(host, port)
+        except OSError:
+            await anyio.sleep(0.01)
+            continue
+        await stream.aclose()
+        ready()
+        return

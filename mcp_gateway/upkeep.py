@@ -1,0 +1,130 @@
+"""What a running gateway does unasked: follow the store, notice edited files, look at its upstreams."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import anyio
+
+from mcp_gateway.catalog import Catalog, Review, registry
+from mcp_gateway.errors import GatewayError, OperatorError
+from mcp_gateway.model.tool import Upstream
+from mcp_gateway.storage import Change, ChangeFeed
+from mcp_gateway.upstream import Upstreams
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 1.0
+_FIRST_RETRY_SECONDS = 1.0
+_ACTOR = "gateway"
+
+
+class Upkeep:
+    """Owns the background tasks of the serving process. A `storage.Follower`: `reload` makes it read the files again."""
+
+    def __init__(
+        self,
+        feed: ChangeFeed,
+        catalog: Catalog,
+        review: Review,
+        upstreams: Upstreams,
+        *,
+        registry_dir: Path,
+        policies_dir: Path,
+        reload_policies: Callable[[], Awaitable[None]],
+        discovery_seconds: float,
+    ) -> None:
+        self._feed = feed
+        self._catalog = catalog
+        self._review = review
+        self._upstreams = upstreams
+        self._registry_dir = registry_dir
+        self._policies_dir = policies_dir
+        self._reload_policies = reload_policies
+        self._discovery_seconds = discovery_seconds
+        self._due: dict[str, float] = {}
+        self._pause: dict[str, float] = {}
+        self._seen: object = None
+
+    async def declare(self) -> None:
+        """Read the registry for the first time; raises OperatorError, because there is no good state to keep yet."""
+        self._seen = self._stamp()
+        await self._declare(registry.load(self._registry_dir))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            while True:
+                await self._follow_store()
+                if self._stamp() != self._seen:
+                    await self._reload()
+                for upstream in self._waiting(time.monotonic()):
+                    tasks.start_soon(self._discover, upstream)
+                await anyio.sleep(_TICK_SECONDS)
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        if any(change.kind == "reload" for change in changes):
+            self._seen = None
+
+    async def _follow_store(self) -> None:
+        try:
+            if self._feed.moved():
+                await self._feed.catch_up()
+        except GatewayError as exc:
+            log.error("the store cannot be followed: %s", exc)
+
+    async def _reload(self) -> None:
+        """The last good state keeps serving while a file is wrong."""
+        self._seen = self._stamp()
+        try:
+            await self._reload_policies()
+            await self._declare(registry.load(self._registry_dir))
+        except OperatorError as exc:
+            log.error("not reloaded, the last good state stays: %s", exc)
+        else:
+            log.info("reloaded %s and %s", self._registry_dir, self._policies_dir)
+
+    async def _declare(self, upstreams: Sequence[Upstream]) -> None:
+        await self._upstreams.configure(upstreams)
+        await self._catalog.declare(upstreams)
+        self._due = dict.fromkeys((upstream.name for upstream in upstreams), 0.0)
+
+    def _waiting(self, now: float) -> list[Upstream]:
+        names = [name for name, due in self._due.items() if due <= now]
+        for name in names:
+            self._due[name] = float("inf")
+        return [self._catalog.upstreams[name] for name in names]
+
+    async def _discover(self, upstream: Upstream) -> None:
+        """Look at one upstream; one that fails is asked again soon, then ever more rarely."""
+        error = "internal.error"
+        try:
+            findings = await self._review.refresh(upstream, _ACTOR)
+            error = findings.error
+        except GatewayError as exc:
+            error = exc.code
+        if upstream.name not in self._due:
+            return
+        pause = self._discovery_seconds
+        if error is not None:
+            pause = min(self._pause.get(upstream.name, _FIRST_RETRY_SECONDS), self._discovery_seconds)
+            self._pause[upstream.name] = pause * 2
+            log.warning("upstream %s: %s; next look in %g s", upstream.name, error, pause)
+        else:
+            self._pause.pop(upstream.name, None)
+        self._due[upstream.name] = time.monotonic() + pause
+
+    def _stamp(self) -> object:
+        """Changes whenever a declared file was added, removed or written."""
+        found: list[tuple[str, int, int]] = []
+        for directory, pattern in ((self._registry_dir, "*.yaml"), (self._policies_dir, "*")):
+            for path in sorted(directory.glob(pattern)):
+                try:
+                    stat = path.stat()
+                except OSError:
+                    continue
+                found.append((str(path), stat.st_mtime_ns, stat.st_size))
+        return found
