@@ -72,8 +72,6 @@ grants = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("agent", String, nullable=False),
-    Column("on_object", String, nullable=False),
-    Column("relation", String, nullable=False),
     Column("audience", String, nullable=False),
     Column("granted_by", String, nullable=False),
     Column("reason", String, nullable=False),
@@ -83,6 +81,16 @@ grants = Table(
     Column("revoked_by", String),
     Index("grants_agent", "agent"),
 )
+
+grant_targets = Table(
+    "grant_targets",
+    metadata,
+    Column("grant", String, primary_key=True),
+    Column("object", String, primary_key=True),
+    Column("relation", String, primary_key=True),
+    Index("grant_targets_object", "object"),
+)
+"""What a grant covers; kept when its tuples are gone, so a revoked grant can still be read."""
 
 authorization_codes = Table(
     "authorization_codes",
