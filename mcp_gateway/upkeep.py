@@ -88,7 +88,7 @@ class Upkeep:
             log.info("reloaded %s and %s", self._registry_dir, self._policies_dir)
 
     async def _declare(self, upstreams: Sequence[Upstream]) -> None:
-        await self._upstreams.configure(upstreams)
+        self._upstreams.configure(upstreams)
         await self._catalog.declare(upstreams)
         self._due = dict.fromkeys((upstream.name for upstream in upstreams), 0.0)
 
