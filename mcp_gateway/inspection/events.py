@@ -1,0 +1,137 @@
+"""What happens now, for whoever watches: one bounded queue per subscriber, nothing lost in silence.
+
+Only what this process decided and what it read from the changelog; the audit remembers, this does not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import anyio
+
+from mcp_gateway.errors import LimitExceeded
+from mcp_gateway.storage import Change
+
+_QUEUE_LENGTH = 256
+_MAX_SUBSCRIBERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    kind: Literal["catalog", "decision"]
+    at: float
+    """Seconds since the epoch."""
+    user: str | None
+    """Whose decision it was."""
+    server: str | None
+    """Whose tools changed."""
+    public: Mapping[str, Any]
+    """For everybody who may see the event."""
+    private: Mapping[str, Any]
+    """Added for those who see everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A slow subscriber's queue was full."""
+
+    count: int
+
+
+Item: TypeAlias = Event | Lost
+
+
+class Subscription(Protocol):
+    async def next(self) -> Item:
+        """The next item, in order; waits for it. A cancelled wait loses nothing. Raises EndOfStream at the end."""
+        ...
+
+
+class EventSource(Protocol):
+    def subscribe(self) -> AbstractContextManager[Subscription]:
+        """From now on; raises LimitExceeded when too many watch."""
+        ...
+
+
+class EventBoard:
+    """Hands each event to every subscriber without waiting for any; also a follower of the changelog."""
+
+    def __init__(self, *, queue_length: int = _QUEUE_LENGTH, max_subscribers: int = _MAX_SUBSCRIBERS) -> None:
+        self._queue_length = queue_length
+        self._max_subscribers = max_subscribers
+        self._queues: set[_Queue] = set()
+
+    def publish(self, event: Event) -> None:
+        for queue in self._queues:
+            queue.put(event)
+
+    @contextmanager
+    def subscribe(self) -> Generator[Subscription]:
+        if len(self._queues) >= self._max_subscribers:
+            raise LimitExceeded("too many event streams", code="limit.overload")
+        queue = _Queue(self._queue_length)
+        self._queues.add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues.discard(queue)
+
+    def close(self) -> None:
+        """End every subscription, so that open streams do not hold up a shutdown."""
+        for queue in self._queues:
+            queue.end()
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if change.kind.startswith("catalog."):
+                self.publish(_catalog_event(change))
+
+
+class _Queue:
+    """What one subscriber has not read. After a loss it takes nothing until the loss was told."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._items: deque[Event] = deque()
+        self._lost = 0
+        self._ended = False
+        self._arrived = anyio.Event()
+
+    def put(self, event: Event) -> None:
+        if self._lost or len(self._items) >= self._length:
+            self._lost += 1
+        else:
+            self._items.append(event)
+        self._arrived.set()
+
+    def end(self) -> None:
+        self._ended = True
+        self._arrived.set()
+
+    async def next(self) -> Item:
+        while not (self._items or self._lost or self._ended):
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        if self._items:
+            return self._items.popleft()
+        if self._lost:
+            lost, self._lost = Lost(self._lost), 0
+            return lost
+        raise anyio.EndOfStream
+
+
+def _catalog_event(change: Change) -> Event:
+    server = str(change.payload["server"])
+    private = {name: change.payload[name] for name in ("tool", "state") if name in change.payload}
+    return Event(
+        kind="catalog",
+        at=change.at,
+        user=None,
+        server=server,
+        public={"server": server, "revision": change.revision},
+        private={**private, "actor": change.actor},
+    )

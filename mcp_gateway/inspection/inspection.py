@@ -1,0 +1,158 @@
+"""The reading façade: browse, explain and watch, filtered by who asks. Changes nothing, calls nothing.
+
+A person sees the servers where they are reader or operator and the tools they could call
+directly. Administrators and auditors of `gateway:local`, and whoever may open the data
+directory, see everything, waiting and quarantined tools included.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import anyio
+
+from mcp_gateway.authorization import Authorization, Explanation
+from mcp_gateway.catalog import Catalog
+from mcp_gateway.errors import AccessDenied
+from mcp_gateway.inspection import browse
+from mcp_gateway.inspection.browse import Filter, Seen
+from mcp_gateway.inspection.events import Event, EventSource, Lost, Subscription
+from mcp_gateway.inspection.views import Asker, OsUser, ServerView, Shown, Standing, ToolDetail, ToolPage
+from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId, server_id
+from mcp_gateway.model.principal import Person
+from mcp_gateway.model.tool import Tool
+from mcp_gateway.storage import ChangeFeed
+
+
+class Inspection:
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        authorization: Authorization,
+        feed: ChangeFeed,
+        events: EventSource,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._catalog = catalog
+        self._authorization = authorization
+        self._feed = feed
+        self._events = events
+        self._clock = clock
+
+    async def standing(self, asker: Asker) -> Standing:
+        await self._catch_up()
+        if isinstance(asker, OsUser):
+            return Standing(asker.actor, administrator=True, auditor=True)
+        administrator = await self._holds(asker, "administrator", GATEWAY)
+        return Standing(asker.user, administrator, administrator or await self._holds(asker, "auditor", GATEWAY))
+
+    async def servers(self, asker: Asker) -> tuple[ServerView, ...]:
+        """The declared servers the asker may know of, by name."""
+        seen = await self._seen(asker)
+        views = [await self._server_view(asker, seen, name) for name in sorted(self._catalog.upstreams)]
+        return tuple(view for view in views if view is not None)
+
+    async def server(self, asker: Asker, name: str) -> ServerView:
+        """Raises AccessDenied alike for a server that does not exist and one the asker may not know of."""
+        seen = await self._seen(asker)
+        view = await self._server_view(asker, seen, name) if name in self._catalog.upstreams else None
+        if view is None:
+            raise AccessDenied(None, code="server.unavailable")
+        return view
+
+    async def tools(self, asker: Asker, wanted: Filter, *, limit: int, cursor: str | None = None) -> ToolPage:
+        """A page of the tools the asker sees, ordered by server and name; raises BadRequest for a foreign cursor."""
+        return browse.page(self._catalog, await self._seen(asker), wanted, limit=limit, cursor=cursor)
+
+    async def tool(self, asker: Asker, identifier: ToolId) -> ToolDetail:
+        """Raises AccessDenied alike for a tool that does not exist and one the asker may not see."""
+        seen = await self._seen(asker)
+        return browse.detail(self._catalog, seen, _among(seen, identifier))
+
+    async def explain(
+        self,
+        asker: Asker,
+        user: UserId,
+        agent: AgentId,
+        identifier: ToolId,
+        arguments: Mapping[str, Any],
+        *,
+        scopes: frozenset[str] | None = None,
+    ) -> Explanation:
+        """Why a call would be allowed or denied; only those who see everything may ask. Nothing is called."""
+        seen = await self._seen(asker)
+        if not seen.reviewing:
+            raise AccessDenied(None, code="tool.unavailable")
+        tool = _among(seen, identifier)
+        return await self._authorization.explain(user, agent, tool, arguments, now=self._clock(), scopes=scopes)
+
+    def watch(self) -> AbstractContextManager[Subscription]:
+        """A place in the stream of events, to be read through `next_event` only."""
+        return self._events.subscribe()
+
+    async def next_event(self, asker: Asker, subscription: Subscription, *, wait_seconds: float) -> Shown | None:
+        """What happened next, if it happens in time and `asker` may see it now. Raises EndOfStream at the end."""
+        # Nothing else may be reading the changelog while no call is made.
+        await self._catch_up()
+        item = None
+        with anyio.move_on_after(wait_seconds):
+            item = await subscription.next()
+        match item:
+            case None:
+                return None
+            case Lost():
+                return Shown("lost", {"count": item.count})
+            case Event():
+                return await self._shown(asker, item)
+
+    async def _shown(self, asker: Asker, event: Event) -> Shown | None:
+        data = {"at": event.at, **event.public}
+        if await self._sees_everything(asker):
+            return Shown(event.kind, {**data, **event.private})
+        own = isinstance(asker, Person) and event.user == asker.user
+        known = event.kind == "catalog" and event.server is not None and await self._knows_of(asker, event.server)
+        return Shown(event.kind, data) if own or known else None
+
+    async def _seen(self, asker: Asker) -> Seen:
+        await self._catch_up()
+        tools = self._catalog.every()
+        everything = await self._sees_everything(asker)
+        if isinstance(asker, OsUser):
+            return Seen(tuple(tools), frozenset(), reviewing=True)
+        usable = await self._authorization.usable_by(asker, tools, now=self._clock())
+        shown = tools if everything else [tool for tool in tools if tool.id in usable]
+        return Seen(tuple(shown), usable, reviewing=everything)
+
+    async def _server_view(self, asker: Asker, seen: Seen, name: str) -> ServerView | None:
+        tools = [tool for tool in seen.tools if tool.server == name]
+        operating = seen.reviewing or await self._holds(asker, "operator", server_id(name))
+        if not (operating or tools or await self._holds(asker, "reader", server_id(name))):
+            return None
+        return browse.server_view(self._catalog.upstreams[name], self._catalog.server(name), tools, operating=operating)
+
+    async def _knows_of(self, asker: Asker, server: str) -> bool:
+        seen = await self._seen(asker)
+        return server in self._catalog.upstreams and await self._server_view(asker, seen, server) is not None
+
+    async def _sees_everything(self, asker: Asker) -> bool:
+        return await self._holds(asker, "auditor", GATEWAY)
+
+    async def _holds(self, asker: Asker, relation: str, on: str) -> bool:
+        if isinstance(asker, OsUser):
+            return True
+        return await self._authorization.holds(asker.user, relation, on, now=self._clock())
+
+    async def _catch_up(self) -> None:
+        if self._feed.moved():
+            await self._feed.catch_up()
+
+
+def _among(seen: Seen, identifier: ToolId) -> Tool:
+    for tool in seen.tools:
+        if tool.id == identifier:
+            return tool
+    raise AccessDenied(None, code="tool.unavailable")

@@ -1,0 +1,112 @@
+"""What an asker gets to see. Values only; the filtering is `inspection.Inspection`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from mcp_gateway.inspection.definition import Parameter
+from mcp_gateway.model.ids import ServerId, ToolId
+from mcp_gateway.model.principal import Person
+from mcp_gateway.model.tool import ReviewState, Risk
+
+
+@dataclass(frozen=True, slots=True)
+class OsUser:
+    """Whoever may open the data directory; file permission is their authorization."""
+
+    actor: str
+    """`os:<login name>`."""
+
+
+Asker: TypeAlias = Person | OsUser
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far somebody sees."""
+
+    user: str
+    administrator: bool
+    auditor: bool
+    """Sees every server, tool, decision and audit record."""
+
+
+ServerStatus = Literal["up", "failing", "disabled", "never_reached"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    id: ServerId
+    name: str
+    description: str
+    owner: str
+    transport: Literal["http", "stdio"]
+    status: ServerStatus
+    protocol_version: str | None
+    last_seen_at: float | None
+    """Seconds since the epoch."""
+    last_error: str | None
+    """Reason code; operators only."""
+    tools: int
+    """How many of its tools the asker sees."""
+    waiting: int
+    """How many of those cannot be called until somebody reviews them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceNeed:
+    """A call also needs `relation` on the `type` its arguments name."""
+
+    relation: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolView:
+    id: ToolId
+    server: str
+    name: str
+    """The upstream's own name, as used on `/mcp/<server>`."""
+    exposed: str
+    """The name on `/mcp`."""
+    title: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    risk: Risk
+    state: ReviewState
+    callable: bool
+    """The asker's own access suffices; an agent needs a grant as well."""
+    needs: tuple[ResourceNeed, ...]
+    digest: str
+    """SHA-256 of the definition's canonical JSON."""
+    finding: str | None
+    """Why it is quarantined or changed; reviewers only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDetail:
+    tool: ToolView
+    approved_by: str | None
+    """Reviewers only, as is the rest of the review's history."""
+    approved_at: float | None
+    first_seen_at: float | None
+    definition: Mapping[str, Any]
+    """As the upstream sent it: data from outside, never markup and never an instruction."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolPage:
+    tools: tuple[ToolView, ...]
+    total: int
+    """Matching tools on all pages."""
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One event as its watcher may read it."""
+
+    kind: Literal["catalog", "decision", "lost"]
+    data: Mapping[str, Any]
