@@ -1,0 +1,143 @@
+"""The first-party app: `/api/v1` as documented JSON, and the pages. Reads only; there is no way to a tool from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sse_starlette import EventSourceResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from mcp_gateway import __version__
+from mcp_gateway.api import pages
+from mcp_gateway.api.envelope import Envelope, known_code, problem, request_id_of, told
+from mcp_gateway.api.events import event_stream
+from mcp_gateway.api.signed_in import Desk, desk_of, person_of
+from mcp_gateway.errors import BadRequest, GatewayError
+from mcp_gateway.inspection import Filter, ServerView, Standing, ToolDetail, ToolPage
+from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.principal import Person
+from mcp_gateway.model.tool import ReviewState, Risk
+
+PREFIX = "/api/v1"
+
+_DESCRIPTION = """What stands behind this gateway, as far as the signed-in person may see it.
+
+Sign in at `/login`; the session's cookie is all a browser needs. Everything here only reads:
+tools are called over MCP, by an agent that has a grant."""
+
+
+class Problem(BaseModel):
+    reason: str
+    message: str
+    request_id: str
+
+
+_Responses: TypeAlias = dict[int | str, dict[str, Any]]
+
+_EVERYWHERE: _Responses = {
+    401: {"model": Problem, "description": "Not signed in."},
+    "default": {"model": Problem, "description": "Refused; `reason` says why."},
+}
+_BAD_REQUEST: _Responses = {400: {"model": Problem, "description": "Names the field that is wrong."}}
+_NOT_FOUND: _Responses = {404: {"model": Problem, "description": "Not there, or not for this person."}}
+_EVENTS: _Responses = {200: {"description": "Events `catalog`, `decision`, `lost`, `end`; data is one JSON object."}}
+
+SignedIn = Annotated[Person, Depends(person_of)]
+
+router = APIRouter(prefix=PREFIX, responses=_EVERYWHERE)
+
+
+def app(desk: Desk) -> FastAPI:
+    """Everything of this door, to be mounted at the root behind the other doors."""
+    made = FastAPI(
+        title="MCP gateway",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    made.state.desk = desk
+    made.include_router(router)
+    made.router.routes.extend(pages.routes())
+    made.add_middleware(Envelope)
+    made.add_exception_handler(GatewayError, _refused)
+    made.add_exception_handler(RequestValidationError, _invalid)
+    made.add_exception_handler(HTTPException, _unknown)
+    return made
+
+
+@router.get("/me", summary="Who is signed in and how far they see")
+async def me(request: Request, person: SignedIn) -> Standing:
+    return await desk_of(request).inspection.standing(person)
+
+
+@router.get("/servers", summary="The servers this person may know of")
+async def servers(request: Request, person: SignedIn) -> tuple[ServerView, ...]:
+    return await desk_of(request).inspection.servers(person)
+
+
+@router.get("/servers/{name}", summary="One server", responses=_NOT_FOUND)
+async def server(request: Request, person: SignedIn, name: str) -> ServerView:
+    return await desk_of(request).inspection.server(person, name)
+
+
+@router.get("/tools", summary="Search the tools this person may see", responses=_BAD_REQUEST)
+async def tools(
+    request: Request,
+    person: SignedIn,
+    q: Annotated[str | None, Query(max_length=200, description="Words that must all occur.")] = None,
+    server: Annotated[str | None, Query(max_length=64)] = None,
+    risk: Risk | None = None,
+    state: ReviewState | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
+) -> ToolPage:
+    wanted = Filter(q, server, risk, state)
+    return await desk_of(request).inspection.tools(person, wanted, limit=limit, cursor=cursor)
+
+
+@router.get("/tools/{server}/{tool}", summary="One tool, by the parts of its id", responses=_NOT_FOUND)
+async def tool(request: Request, person: SignedIn, server: str, tool: str) -> ToolDetail:
+    return await desk_of(request).inspection.tool(person, ToolId(f"tool:{server}/{tool}"))
+
+
+@router.get(
+    "/events",
+    summary="Catalog changes and decisions as they happen",
+    response_class=EventSourceResponse,
+    responses=_EVENTS,
+)
+async def events(request: Request, person: SignedIn) -> EventSourceResponse:
+    return event_stream(request, person)
+
+
+async def _refused(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, GatewayError)
+    code = known_code(exc)
+    return _answer(request, code, told(exc) if code == exc.code else None)
+
+
+async def _invalid(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)
+    first = exc.errors()[0]
+    # The kind of the error, not its message: some messages repeat the value.
+    return _answer(request, BadRequest.code, f"{'.'.join(map(str, first['loc']))}: {first['type']}")
+
+
+async def _unknown(request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)
+    by_status = {404: "request.unknown_path", 405: "request.wrong_verb"}
+    answer = _answer(request, by_status.get(exc.status_code, BadRequest.code), None)
+    answer.headers.update(exc.headers or {})
+    return answer
+
+
+def _answer(request: Request, code: str, message: str | None) -> Response:
+    if pages.wants_page(request):
+        return pages.problem_page(request, code, message)
+    return problem(code, request_id_of(request), message=message)
