@@ -16,6 +16,9 @@ import anyio
 from mcp_gateway.errors import LimitExceeded
 from mcp_gateway.storage import Change
 
+_DECIDED = frozenset({"intent", "decision"})
+"""Audit records that tell a decision; an `outcome` repeats the one of its intent."""
+
 _QUEUE_LENGTH = 256
 _MAX_SUBSCRIBERS = 200
 
@@ -68,6 +71,11 @@ class EventBoard:
     def publish(self, event: Event) -> None:
         for queue in self._queues:
             queue.put(event)
+
+    def observe(self, record: Mapping[str, Any]) -> None:
+        """Publish an audit record that says a call was allowed or denied; for `Journal(observe=…)`."""
+        if self._queues and record["kind"] in _DECIDED and "effect" in record:
+            self.publish(_decision_event(record))
 
     @contextmanager
     def subscribe(self) -> Generator[Subscription]:
@@ -134,4 +142,21 @@ def _catalog_event(change: Change) -> Event:
         server=server,
         public={"server": server, "revision": change.revision},
         private={**private, "actor": change.actor},
+    )
+
+
+def _decision_event(record: Mapping[str, Any]) -> Event:
+    code = record.get("code")
+    public = {name: record.get(name) for name in ("request", "verb", "agent", "effect")}
+    tool = record.get("tool")
+    # A user hears of an unavailable tool what the caller heard: not even that it exists.
+    told = {} if code == "tool.unavailable" else {"tool": tool}
+    reasons = [reason["code"] for reason in record.get("reasons", ())]
+    return Event(
+        kind="decision",
+        at=record["at"],
+        user=record["user"],
+        server=None,
+        public={**public, **told, "code": code or "access.allowed"},
+        private={"user": record["user"], "tool": tool, "risk": record.get("risk"), "reasons": reasons},
     )

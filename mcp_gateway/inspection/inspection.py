@@ -43,8 +43,13 @@ class Inspection:
         self._events = events
         self._clock = clock
 
+    async def catch_up(self) -> None:
+        """Everything acknowledged so far binds what follows; every read starts with it, and so does a sign-in check."""
+        if self._feed.moved():
+            await self._feed.catch_up()
+
     async def standing(self, asker: Asker) -> Standing:
-        await self._catch_up()
+        await self.catch_up()
         if isinstance(asker, OsUser):
             return Standing(asker.actor, administrator=True, auditor=True)
         administrator = await self._holds(asker, "administrator", GATEWAY)
@@ -96,8 +101,8 @@ class Inspection:
 
     async def next_event(self, asker: Asker, subscription: Subscription, *, wait_seconds: float) -> Shown | None:
         """What happened next, if it happens in time and `asker` may see it now. Raises EndOfStream at the end."""
-        # Nothing else may be reading the changelog while no call is made.
-        await self._catch_up()
+        # Also brings the changes of other processes onto the board.
+        await self.catch_up()
         item = None
         with anyio.move_on_after(wait_seconds):
             item = await subscription.next()
@@ -118,7 +123,7 @@ class Inspection:
         return Shown(event.kind, data) if own or known else None
 
     async def _seen(self, asker: Asker) -> Seen:
-        await self._catch_up()
+        await self.catch_up()
         tools = self._catalog.every()
         everything = await self._sees_everything(asker)
         if isinstance(asker, OsUser):
@@ -145,10 +150,6 @@ class Inspection:
         if isinstance(asker, OsUser):
             return True
         return await self._authorization.holds(asker.user, relation, on, now=self._clock())
-
-    async def _catch_up(self) -> None:
-        if self._feed.moved():
-            await self._feed.catch_up()
 
 
 def _among(seen: Seen, identifier: ToolId) -> Tool:

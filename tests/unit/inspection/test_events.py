@@ -98,3 +98,39 @@ async def test_a_catalog_change_names_its_tool_only_in_private() -> None:
     assert isinstance(item, Event)
     assert item.public == {"server": "tickets", "revision": 9}
     assert item.private == {"tool": "ticket_delete", "state": "pending", "actor": "os:ana"}
+
+
+def record(**fields: object) -> dict[str, object]:
+    asked = {"at": 1.0, "request": "r1", "verb": "tools/call", "user": "user:local/mira", "agent": "agent:local/docs"}
+    return {"seq": 1, "writer": "w", **asked, **fields}
+
+
+async def test_an_allowed_call_is_told_once() -> None:
+    board = EventBoard()
+    with board.subscribe() as subscription:
+        board.observe(record(kind="intent", effect="allow", tool="tool:tickets/ticket_get", risk="read", reasons=[]))
+        board.observe(record(kind="outcome", effect="allow", tool="tool:tickets/ticket_get"))
+        board.observe(record(kind="list", count=3))
+        board.close()
+        with anyio.fail_after(5):
+            item = await subscription.next()
+            with pytest.raises(anyio.EndOfStream):
+                await subscription.next()
+    assert isinstance(item, Event)
+    assert (item.user, item.public["code"]) == ("user:local/mira", "access.allowed")
+    assert item.public["tool"] == "tool:tickets/ticket_get"
+
+
+async def test_a_denial_tells_the_true_reason_and_an_unavailable_tool_only_in_private() -> None:
+    board = EventBoard()
+    reasons = [{"code": "agent.not_granted", "evidence": "agent:local/docs"}]
+    with board.subscribe() as subscription:
+        denial = record(kind="decision", effect="deny", tool="tool:tickets/ticket_delete", reasons=reasons)
+        board.observe({**denial, "code": "tool.unavailable"})
+        with anyio.fail_after(5):
+            item = await subscription.next()
+    assert isinstance(item, Event)
+    assert item.public["code"] == "tool.unavailable"
+    assert "tool" not in item.public
+    assert "agent.not_granted" not in str(item.public)
+    assert (item.private["tool"], item.private["reasons"]) == ("tool:tickets/ticket_delete", ["agent.not_granted"])
