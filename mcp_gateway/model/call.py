@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -35,7 +35,7 @@ class Request:
     """The client's `params._meta`, for the keys that travel on (trace context)."""
     client_session: str | None
     """Digest of the legacy session id; None in the modern era."""
-    param_headers: Mapping[str, str] = MappingProxyType({})
+    param_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """`Mcp-Param-*` headers by lower-case name; a guard compares them with the arguments."""
 
 
