@@ -1,0 +1,171 @@
+"""JSON-RPC between us and an upstream: what we write, what we accept, what we pass on. Pure.
+
+Objects stay plain dicts, so fields we do not know travel through. Request ids are ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from mcp_gateway import __version__
+from mcp_gateway.errors import InvalidArguments, UpstreamProtocolError
+from mcp_gateway.model.call import Answer, Era, Permit
+from mcp_gateway.protocol import LATEST_LEGACY_VERSION, META_SERVER_INFO, META_VERSION, MODERN_VERSION
+
+Message: TypeAlias = dict[str, Any]
+
+GATEWAY_INFO = {"name": "mcp-gateway", "version": __version__}
+META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+MODERN_META: Mapping[str, Any] = {
+    META_VERSION: MODERN_VERSION,
+    "io.modelcontextprotocol/clientInfo": GATEWAY_INFO,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+INITIALIZE: Mapping[str, Any] = {
+    "protocolVersion": LATEST_LEGACY_VERSION,
+    "capabilities": {},
+    "clientInfo": GATEWAY_INFO,
+}
+
+METHOD_NOT_FOUND = -32601
+_LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+_MAX_TRACE = 512
+_MAX_ERROR_MESSAGE = 1_000
+_MAX_ERROR_DATA = 8 * 1024
+_RESERVED_CODES = range(-32099, -32019)
+"""Between two peers of the protocol: they speak of our envelope, never of the client's."""
+
+_prefix = secrets.token_hex(8)
+_numbers = itertools.count(1)
+
+
+def new_id() -> str:
+    """Unique to this process and unguessable from outside it."""
+    return f"{_prefix}-{next(_numbers)}"
+
+
+def request(request_id: str, method: str, params: Mapping[str, Any]) -> bytes:
+    return _encode({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+
+
+def notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:
+    return _encode({"jsonrpc": "2.0", "method": method} | ({"params": params} if params else {}))
+
+
+def reply(to: Message) -> bytes:
+    """Our answer to a request of the upstream: we answer `ping` and have no client to bother with the rest."""
+    if to["method"] == "ping":
+        return _encode({"jsonrpc": "2.0", "id": to["id"], "result": {}})
+    error = {"code": METHOD_NOT_FOUND, "message": "this client does not serve requests"}
+    return _encode({"jsonrpc": "2.0", "id": to["id"], "error": error})
+
+
+def call_params(permit: Permit, token: str, era: Era) -> Message:
+    """`params` of the upstream's `tools/call`; `token` is our progress token, sent only if the client sent one."""
+    client = permit.request.meta
+    meta: Message = dict(MODERN_META) if era is Era.MODERN else {}
+    for key in ("traceparent", "tracestate"):
+        value = client.get(key)
+        if isinstance(value, str) and len(value) <= _MAX_TRACE:
+            meta[key] = value
+    level = client.get(META_LOG_LEVEL)
+    if era is Era.MODERN and isinstance(level, str) and level in _LOG_LEVELS:
+        meta[META_LOG_LEVEL] = level
+    if permit.request.progress_token is not None:
+        meta["progressToken"] = token
+    params: Message = {"name": permit.tool.name, "arguments": permit.arguments}
+    if meta:
+        params["_meta"] = meta
+    return params
+
+
+def parse(data: bytes | memoryview) -> Message:
+    """One JSON-RPC message; raises UpstreamProtocolError without repeating any of it."""
+    try:
+        parsed: object = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise UpstreamProtocolError("the upstream's answer is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise UpstreamProtocolError("the upstream's answer is not one JSON-RPC message")
+    message = cast("Message", parsed)
+    if message.get("jsonrpc") != "2.0":
+        raise UpstreamProtocolError("the upstream's answer is not JSON-RPC 2.0")
+    return message
+
+
+def is_call(message: Message) -> bool:
+    """A request or notification of the upstream, not an answer."""
+    return isinstance(message.get("method"), str)
+
+
+def is_request(message: Message) -> bool:
+    return is_call(message) and "id" in message
+
+
+def answer(message: Message, request_id: str, era: Era) -> Answer:
+    """The answer to our request and to nothing else; raises UpstreamProtocolError."""
+    if message.get("id") != request_id:
+        raise UpstreamProtocolError("the upstream answered another request")
+    if ("result" in message) == ("error" in message):
+        raise UpstreamProtocolError("the upstream's answer has not exactly one of result and error")
+    if "error" in message:
+        return Answer(result=None, error=sanitised(message["error"]), era=era)
+    result: object = message["result"]
+    if not isinstance(result, dict):
+        raise UpstreamProtocolError("the upstream's result is not an object")
+    if cast("Message", result).get("resultType", "complete") != "complete":
+        raise UpstreamProtocolError("the upstream's result is of a type that is not supported")
+    return Answer(result=cast("Message", result), error=None, era=era)
+
+
+def result(found: Answer) -> Mapping[str, Any]:
+    """For questions of our own, where an error object is no answer."""
+    if found.result is None:
+        raise UpstreamProtocolError(f"the upstream refused with code {(found.error or {}).get('code')}")
+    return found.result
+
+
+def server_info(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where each era keeps it; empty when it is missing or no object."""
+    meta: object = found.get("_meta")
+    stamped = cast("Message", meta).get(META_SERVER_INFO) if isinstance(meta, dict) else None
+    info: object = found.get("serverInfo", stamped)
+    return cast("Message", info) if isinstance(info, dict) else {}
+
+
+def sanitised(error: object) -> Message:
+    """An upstream's error object, cut to what is safe to pass on."""
+    if not isinstance(error, dict):
+        raise UpstreamProtocolError("the upstream's error is not an object")
+    fields = cast("Message", error)
+    code, message = fields.get("code"), fields.get("message")
+    if type(code) is not int or not isinstance(message, str):
+        raise UpstreamProtocolError("the upstream's error has no code or no message")
+    if code in _RESERVED_CODES:
+        raise UpstreamProtocolError(f"the upstream refused our envelope with code {code}")
+    passed: Message = {"code": code, "message": _printable(message[:_MAX_ERROR_MESSAGE])}
+    if fields.get("data") is not None and len(_encode(fields["data"])) <= _MAX_ERROR_DATA:
+        passed["data"] = fields["data"]
+    return passed
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _encode(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=_plain)
+    except orjson.JSONEncodeError:
+        raise InvalidArguments("", "json") from None
+
+
+def _plain(value: object) -> Message:
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, Any]", value))
+    raise TypeError
