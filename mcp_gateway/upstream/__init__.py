@@ -1,1 +1,9 @@
-"""Do it: sessions and transports to the MCP servers behind us; `forward` takes a `Permit`."""
+"""The upstream room: do it. Credentials, sessions, transports and circuits towards the MCP servers behind us."""
+
+from mcp_gateway.upstream.addresses import Resolve
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.listing import Listed
+from mcp_gateway.upstream.upstreams import Upstreams
+
+__all__ = ["Hello", "Limits", "Listed", "Resolve", "Upstreams"]

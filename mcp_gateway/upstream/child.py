@@ -1,0 +1,219 @@
+"""One child process that speaks JSON-RPC in lines: its pipes, its framing, its waiting requests.
+
+The SDK's client is not used: it merges more of our environment into the child's than we allow
+and reads lines of any length. What dies with the child is told apart: a request that was never
+written is safe to send again, a written one is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from anyio.abc import ByteReceiveStream, Process, TaskStatus
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
+from mcp_gateway.model.tool import StdioTransport
+from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.envelope import Message
+from mcp_gateway.upstream.lines import LineReader, LineTooLong
+from mcp_gateway.upstream.process import GRACE_SECONDS, stop
+
+log = logging.getLogger(__name__)
+
+INHERITED = ("PATH", "HOME", "LANG", "TZ")
+"""All a child learns of the gateway's environment."""
+_FAREWELL_SECONDS = 1.0
+_KEPT_NOTIFICATIONS = 256
+_STDERR_LINE_BYTES = 2_000
+_STDERR_LINES = 1_000
+_BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+
+
+class _Waiting:
+    """A request and what has come back for it."""
+
+    __slots__ = ("answer", "failure", "heard", "notes", "sent")
+
+    def __init__(self) -> None:
+        self.notes: MemoryObjectSendStream[Message]
+        self.heard: MemoryObjectReceiveStream[Message]
+        self.notes, self.heard = anyio.create_memory_object_stream[Message](_KEPT_NOTIFICATIONS)
+        self.answer: Message | None = None
+        self.failure: UpstreamFailure | None = None
+        self.sent = False
+
+    def note(self, message: Message) -> None:
+        with suppress(anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            self.notes.send_nowait(message)  # a client slower than its progress loses some of it
+
+    def end(self, *, answer: Message | None = None, failure: UpstreamFailure | None = None) -> None:
+        self.answer, self.failure = answer, failure
+        self.notes.close()
+
+
+class Child:
+    """`run` is its life; started in a task group, it returns when the process is gone."""
+
+    def __init__(self, name: str, transport: StdioTransport, *, shared: bool, limit: int) -> None:
+        command = transport.command
+        self._name = name
+        self._command = [sys.executable if command[0] == "python" else command[0], *command[1:]]
+        self._env = {key: os.environ[key] for key in INHERITED if key in os.environ} | dict(transport.env)
+        self._cwd = transport.cwd
+        self._shared = shared
+        self._lines = LineReader(limit)
+        self._writing = anyio.Lock()
+        self._waiting: dict[str, _Waiting] = {}
+        self._process: Process | None = None
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        self._over = False
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and not self._over and self._process.returncode is None
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Raises UpstreamUnavailable, to who starts it, when the command cannot be run."""
+        try:
+            self._process = process = await anyio.open_process(
+                self._command, env=self._env, cwd=self._cwd, start_new_session=True
+            )
+        except (OSError, ValueError) as exc:
+            raise UpstreamUnavailable(f"the command of {self._name} cannot be run") from exc
+        try:
+            with self._scope:
+                task_status.started()
+                async with anyio.create_task_group() as pipes:
+                    pipes.start_soon(self._drain_stderr, process)
+                    await self._read(process)
+                    pipes.cancel_scope.cancel()
+        except* Exception as group:
+            # The group of tasks we live in also owns every other upstream.
+            log.error("%s is ended after %s", self._name, type(group.exceptions[0]).__name__)
+        finally:
+            self._over = True
+            self._fail_all(None)
+            with anyio.CancelScope(shield=True):
+                await stop(process)
+            self._ended.set()
+
+    async def request(
+        self, request_id: str, *, method: str, params: Mapping[str, Any], hear: Callable[[Message], Awaitable[None]]
+    ) -> Message:
+        """The answer; notifications on the way go to `hear`. Cancelling tells the child."""
+        waiting = self._waiting[request_id] = _Waiting()
+        try:
+            await self._write(envelope.request(request_id, method, params), waiting)
+            async for message in waiting.heard:
+                await hear(message)
+            return self._outcome(waiting)
+        except anyio.get_cancelled_exc_class():
+            if waiting.sent and waiting.answer is None:
+                await self._cancel(request_id)
+            raise
+        finally:
+            del self._waiting[request_id]
+            waiting.notes.close()
+            waiting.heard.close()
+
+    async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
+        await self._write(envelope.notification(method, params), None)
+
+    async def aclose(self) -> None:
+        self._over = True
+        self._scope.cancel()
+        if self._process is not None:
+            with anyio.move_on_after(4 * GRACE_SECONDS, shield=True):
+                await self._ended.wait()
+
+    def _outcome(self, waiting: _Waiting) -> Message:
+        if waiting.answer is not None:
+            return waiting.answer
+        raise waiting.failure or OutcomeUnknown(f"{self._name} ended before it answered")
+
+    async def _write(self, line: bytes, waiting: _Waiting | None) -> None:
+        async with self._writing:
+            if not self.alive or self._process is None or self._process.stdin is None:
+                raise UpstreamUnavailable(f"{self._name} is not running")
+            if waiting is not None:
+                waiting.sent = True
+            try:
+                await self._process.stdin.send(line + b"\n")
+            except _BROKEN as exc:
+                raise OutcomeUnknown(f"{self._name} ended while it was written to") from exc
+
+    async def _cancel(self, request_id: str) -> None:
+        params = {"requestId": request_id, "reason": "the caller no longer waits"}
+        with anyio.move_on_after(_FAREWELL_SECONDS, shield=True), suppress(UpstreamFailure):
+            await self.notify("notifications/cancelled", params)
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        try:
+            async for chunk in _chunks(process.stdout):
+                for line in self._lines.feed(chunk):
+                    await self._heard(line)
+        except LineTooLong:
+            self._fail_all(UpstreamProtocolError(f"{self._name} wrote a line that is too long"))
+        finally:
+            self._over = True  # before anybody waiting runs again and asks a dying child
+
+    async def _heard(self, line: bytes) -> None:
+        try:
+            message = envelope.parse(line)
+        except UpstreamProtocolError:
+            log.debug("%s wrote a line to its output that is not JSON-RPC", self._name)
+            return
+        if envelope.is_request(message):
+            with suppress(UpstreamFailure):
+                await self._write(envelope.reply(message), None)
+        elif envelope.is_call(message):
+            self._note(message)
+        else:
+            self._answer(message)
+
+    def _note(self, message: Message) -> None:
+        """Progress names its request by our token. A log message names none: it is the only caller's, or nobody's."""
+        match message:
+            case {"params": {"progressToken": str(token)}}:
+                waiting = self._waiting.get(token)
+            case _:
+                alone = len(self._waiting) == 1 and not self._shared
+                waiting = next(iter(self._waiting.values())) if alone else None
+        if waiting is not None:
+            waiting.note(message)
+
+    def _answer(self, message: Message) -> None:
+        answered = message.get("id")
+        waiting = self._waiting.get(answered) if isinstance(answered, str) else None
+        if waiting is not None and waiting.answer is None:
+            waiting.end(answer=message)
+
+    def _fail_all(self, failure: UpstreamFailure | None) -> None:
+        for waiting in self._waiting.values():
+            if waiting.answer is None and waiting.failure is None:
+                waiting.end(failure=failure)
+
+    async def _drain_stderr(self, process: Process) -> None:
+        """A child that nobody reads would stop at a full pipe."""
+        assert process.stderr is not None
+        logged = 0
+        async for chunk in _chunks(process.stderr):
+            if logged < _STDERR_LINES and log.isEnabledFor(logging.DEBUG):
+                for line in chunk[:_STDERR_LINE_BYTES].decode("utf-8", "replace").splitlines():
+                    log.debug("%s: %s", self._name, "".join(c if c.isprintable() else "?" for c in line))
+                    logged += 1
+
+
+async def _chunks(stream: ByteReceiveStream) -> AsyncIterator[bytes]:
+    with suppress(anyio.EndOfStream, *_BROKEN):
+        while True:
+            yield await stream.receive()

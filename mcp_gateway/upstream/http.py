@@ -1,0 +1,285 @@
+"""One upstream over HTTP: a pooled client pinned to vetted addresses, and the reading of its answers.
+
+The only module that knows pyreqwest. It follows no redirect, uses no proxy, keeps no cookie, and
+counts decoded bytes while they stream. Its errors say whether the request can have been executed:
+only a connection that was never made proves that it was not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+from pyreqwest.bytes import Bytes
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import (
+    BuilderError,
+    ConnectError,
+    ConnectTimeoutError,
+    DecodeError,
+    PoolTimeoutError,
+    PyreqwestError,
+    RequestError,
+)
+from pyreqwest.response import Response, ResponseBodyReader
+
+from mcp_gateway.errors import (
+    LimitExceeded,
+    OperatorError,
+    OutcomeUnknown,
+    UpstreamFailure,
+    UpstreamProtocolError,
+    UpstreamUnavailable,
+)
+from mcp_gateway.model.tool import HttpTransport, Risk
+from mcp_gateway.upstream.addresses import Resolve, networks, vet_all
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.sse import EventReader
+
+T = TypeVar("T")
+Headers = Sequence[tuple[str, str]]
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+_REFUSALS = (401, 403, 429)
+_LAST_EVENTS_SECONDS = 0.05
+_RETIRE_SECONDS = 600.0
+_FIXED = (("accept", f"{JSON}, {EVENTS}"), ("content-type", JSON))
+
+
+class Refused(UpstreamUnavailable):
+    """A healthy upstream did not want this request: HTTP 401, 403 or 429."""
+
+
+class HttpClient:
+    """Safe to share; resolves on first use, and again when `refresh` is called."""
+
+    def __init__(self, transport: HttpTransport, resolve: Resolve, limits: Limits) -> None:
+        parts = urlsplit(transport.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise OperatorError("needs an http: or https: URL without credentials", where="transport.url")
+        self._url = transport.url
+        self._host = parts.hostname
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._allowed = networks(transport.network)
+        self._default_headers = [*_FIXED, *transport.headers]
+        self._resolve = resolve
+        self._limits = limits
+        self._opening = anyio.Lock()
+        self._addresses: tuple[str, ...] = ()
+        self._client: Client | None = None
+        self._retired: list[tuple[float, Client]] = []
+
+    async def post(self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]]) -> T:
+        """POST `body` and let `consume` read the answer; leaving early closes the request."""
+        client = self._client or await self._opened()
+        try:
+            request = client.post(self._url).headers(headers).body_bytes(body)
+            # Without a buffer events arrive when they are sent, not when the stream ends.
+            async with request.streamed_read_buffer_limit(0).build_streamed() as response:
+                return await consume(response)
+        except PyreqwestError as exc:
+            raise self._translated(exc) from exc
+        except anyio.get_cancelled_exc_class():
+            await _restored_cancellation()
+            raise
+        except ValueError:
+            # Names the header's value, so it is not even chained.
+            raise UpstreamUnavailable("a header of the registry entry or the credential is not valid") from None
+
+    async def delete(self, headers: Headers) -> None:
+        """End a session; the answer does not matter."""
+        client = self._client or await self._opened()
+        try:
+            async with client.delete(self._url).headers(headers).build_streamed():
+                return
+        except PyreqwestError as exc:
+            raise self._translated(exc) from exc
+
+    async def refresh(self) -> None:
+        """Resolve again; when the addresses changed, new calls use a new client. A failed resolution changes nothing."""
+        if self._client is None:
+            return
+        async with self._opening:
+            try:
+                found = await self._vetted()
+            except OSError:
+                return
+            except UpstreamUnavailable:
+                self._replace((), None)  # it moved to where we may not follow
+                return
+            if found != self._addresses:
+                self._replace(found, self._built(found[0]))
+        await self._close_retired()
+
+    async def aclose(self) -> None:
+        self._replace((), None)
+        await self._close_retired(everything=True)
+
+    async def _opened(self) -> Client:
+        async with self._opening:
+            if self._client is None:
+                try:
+                    found = await self._vetted()
+                except OSError as exc:
+                    raise UpstreamUnavailable("the upstream's host cannot be resolved") from exc
+                self._replace(found, self._built(found[0]))
+            assert self._client is not None
+            return self._client
+
+    async def _vetted(self) -> tuple[str, ...]:
+        if _is_literal(self._host):
+            return vet_all([self._host], self._allowed)
+        return vet_all(await self._resolve(self._host, self._port), self._allowed)
+
+    def _built(self, address: str) -> Client:
+        limits = self._limits
+        return (
+            ClientBuilder()
+            .follow_redirects(False)
+            .no_proxy()
+            .referer(False)
+            .brotli(False)
+            .zstd(False)
+            .deflate(False)
+            .user_agent("mcp-gateway")
+            .default_headers(self._default_headers)
+            .connect_timeout(timedelta(seconds=limits.connect_seconds))
+            .max_connections(limits.connections)
+            .pool_timeout(timedelta(seconds=limits.connect_seconds))
+            .resolve(self._host, address, self._port)
+            .build()
+        )
+
+    def _replace(self, addresses: tuple[str, ...], client: Client | None) -> None:
+        if self._client is not None:
+            self._retired.append((anyio.current_time(), self._client))
+        self._addresses, self._client = addresses, client
+
+    async def _close_retired(self, *, everything: bool = False) -> None:
+        """Calls under way keep the client they began with."""
+        now = anyio.current_time()
+        due = [client for since, client in self._retired if everything or now - since > _RETIRE_SECONDS]
+        self._retired = [pair for pair in self._retired if pair[1] not in due]
+        for client in due:
+            await client.close()
+
+    def _translated(self, exc: PyreqwestError) -> UpstreamFailure | LimitExceeded:
+        match exc:
+            case PoolTimeoutError():
+                return LimitExceeded("too many requests to this upstream are under way", code="limit.overload")
+            case ConnectTimeoutError() | BuilderError():
+                return UpstreamUnavailable("no connection to the upstream")
+            case ConnectError() if _never_connected(exc):
+                self._turn()
+                return UpstreamUnavailable("no connection to the upstream")
+            case DecodeError():
+                return UpstreamProtocolError("the upstream does not speak HTTP as it should")
+            case _:
+                return OutcomeUnknown("the connection to the upstream broke before it answered")
+
+    def _turn(self) -> None:
+        """The next call tries the host's next address."""
+        if len(self._addresses) > 1:
+            turned = (*self._addresses[1:], self._addresses[0])
+            self._replace(turned, self._built(turned[0]))
+
+
+class Body:
+    """The answer's body, up to a number of decoded bytes."""
+
+    __slots__ = ("_events", "_left", "_reader")
+
+    def __init__(self, response: Response, limit: int) -> None:
+        declared = response.get_header("content-length")
+        if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
+            raise _too_large()
+        self._reader: ResponseBodyReader = response.body_reader
+        self._left = limit
+        self._events = EventReader()
+
+    async def whole(self) -> memoryview:
+        first = await self._chunk()
+        if first is None:
+            return memoryview(b"")
+        more = await self._chunk()
+        if more is None:
+            return memoryview(first)
+        pieces = [first]
+        while more is not None:
+            pieces.append(more)
+            more = await self._chunk()
+        return memoryview(b"".join(pieces))
+
+    async def events(self) -> list[bytes] | None:
+        """The next events, at least one; None at the end of the stream."""
+        while (chunk := await self._chunk()) is not None:
+            if found := self._events.feed(chunk.to_bytes()):
+                return found
+        return None
+
+    async def last_events(self) -> list[bytes]:
+        """What still arrives at once after the answer. Reading to the end keeps the connection for the next call."""
+        with anyio.move_on_after(_LAST_EVENTS_SECONDS):
+            try:
+                return await self.events() or []
+            except PyreqwestError:
+                pass  # we have the answer
+        return []
+
+    async def _chunk(self) -> Bytes | None:
+        try:
+            chunk = await self._reader.read_chunk()
+        except anyio.get_cancelled_exc_class():
+            await _restored_cancellation()
+            raise
+        if chunk is not None:
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise _too_large()
+        return chunk
+
+
+def media_type(response: Response) -> str:
+    value = response.get_header("content-type") or ""
+    return value if value == JSON else value.partition(";")[0].strip().lower()
+
+
+def failure_of(status: int, risk: Risk | None) -> UpstreamFailure:
+    """What an answer without JSON-RPC in it means; `risk` is None for questions that change nothing."""
+    if status in _REFUSALS:
+        return Refused(f"the upstream refused with HTTP {status}")
+    if status == 503:
+        return UpstreamUnavailable("the upstream is overloaded or down: HTTP 503")
+    if status >= 500:
+        if risk in (None, Risk.READ):
+            return UpstreamUnavailable(f"the upstream failed with HTTP {status}")
+        return OutcomeUnknown(f"the upstream failed with HTTP {status}")
+    return UpstreamProtocolError(f"the upstream answered HTTP {status} without JSON-RPC")
+
+
+def _never_connected(exc: RequestError) -> bool:
+    """pyreqwest's ConnectError also covers connections that broke while the request was on its way."""
+    return any(cause["message"] == "client error (Connect)" for cause in exc.details["causes"] or ())
+
+
+async def _restored_cancellation() -> None:
+    """pyreqwest raises a cancellation of its own, in which a cancel scope does not recognise itself; raise the scope's."""
+    await anyio.lowlevel.checkpoint_if_cancelled()
+
+
+def _too_large() -> UpstreamProtocolError:
+    return UpstreamProtocolError("the upstream's answer is too large")
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""An upstream over HTTP whose era is found out: the modern and the legacy leg behind one link.
+
+A contradiction (an answer the era's servers do not give) asks the upstream again. Only when it
+turns out to speak the other era is the call sent once more: the first one cannot have run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.tool import HttpTransport, Upstream
+from mcp_gateway.upstream.addresses import Resolve
+from mcp_gateway.upstream.credentials import Credentials
+from mcp_gateway.upstream.era import EraContradicted, EraMemory
+from mcp_gateway.upstream.http import HttpClient
+from mcp_gateway.upstream.legacy import LegacyLeg, LegacySession
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.modern import ModernLeg
+
+T = TypeVar("T")
+
+
+class HttpLink:
+    def __init__(
+        self,
+        upstream: Upstream,
+        transport: HttpTransport,
+        *,
+        secrets: Path,
+        resolve: Resolve,
+        limits: Limits,
+        tasks: TaskGroup,
+    ) -> None:
+        def end(session: LegacySession) -> None:
+            tasks.start_soon(session.aclose)
+
+        self._http = HttpClient(transport, resolve, limits)
+        credentials = Credentials(secrets, transport)
+        self._modern = ModernLeg(self._http, credentials, limits)
+        shared = upstream.sessions == "shared"
+        self._legacy = LegacyLeg(self._http, credentials, limits, shared=shared, end=end)
+        self._eras = EraMemory(upstream.protocol, self._modern.probe)
+
+    async def call(self, permit: Permit, notify: Notify) -> Answer:
+        leg = self._modern if await self._eras.current() is Era.MODERN else self._legacy
+        try:
+            return await leg.call(permit, notify)
+        except EraContradicted:
+            if not await self._eras.contradicted(leg.era):
+                raise
+        return await (self._legacy if leg is self._modern else self._modern).call(permit, notify)
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._either(lambda leg: leg.ask(method, params))
+
+    async def hello(self) -> Hello:
+        return await self._either(lambda leg: leg.hello())
+
+    async def sweep(self) -> None:
+        self._legacy.sweep()
+        await self._http.refresh()
+
+    async def aclose(self) -> None:
+        async with anyio.create_task_group() as closing:
+            for session in self._legacy.drain():
+                closing.start_soon(session.aclose)
+        await self._http.aclose()
+
+    async def _either(self, ask: Callable[[ModernLeg | LegacyLeg], Awaitable[T]]) -> T:
+        leg = self._modern if await self._eras.current() is Era.MODERN else self._legacy
+        try:
+            return await ask(leg)
+        except EraContradicted:
+            if not await self._eras.contradicted(leg.era):
+                raise
+        return await ask(self._legacy if leg is self._modern else self._modern)

@@ -1,0 +1,211 @@
+"""The 2024-11-05 to 2025-11-25 leg over HTTP: `initialize`, a session per owner, calls as POSTs.
+
+The standalone GET stream is not opened: what a server pushes there has no caller. A session is
+opened again only on HTTP 404, which says that the request was not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import anyio
+from pyreqwest.response import Response
+
+from mcp_gateway.errors import GatewayError, UpstreamProtocolError, UpstreamUnavailable
+from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import Risk
+from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
+from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.credentials import Credentials
+from mcp_gateway.upstream.envelope import Message
+from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
+from mcp_gateway.upstream.http import Headers, HttpClient, failure_of
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.reading import Hear, Reading, ignore
+from mcp_gateway.upstream.relay import Relay
+from mcp_gateway.upstream.sessions import Owner, Sessions, owner
+
+FAREWELL_SECONDS = 1.0
+"""For telling an upstream that a call or a session is over."""
+_SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
+
+
+class SessionLost(Exception):
+    """HTTP 404 to a request of a session: the server does not know it any more."""
+
+
+class LegacySession:
+    """One initialized session."""
+
+    def __init__(self, http: HttpClient, headers: Headers, hello: Hello, *, has_id: bool, limit: int) -> None:
+        self._http = http
+        self._headers = headers
+        self._has_id = has_id
+        self._limit = limit
+        self.hello = hello
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+    async def call(self, permit: Permit, notify: Notify) -> Answer:
+        request_id = envelope.new_id()
+        body = envelope.request(request_id, "tools/call", envelope.call_params(permit, request_id, Era.LEGACY))
+        try:
+            return await self._post(request_id, body, Relay(permit, notify, request_id), permit.tool.risk)
+        except anyio.get_cancelled_exc_class():
+            await self._cancel(request_id)
+            raise
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        request_id = envelope.new_id()
+        return envelope.result(await self._post(request_id, envelope.request(request_id, method, params), ignore, None))
+
+    async def aclose(self) -> None:
+        if not self._has_id:
+            return
+        with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
+            with suppress(GatewayError):  # the server ends idle sessions itself
+                await self._http.delete(self._headers)
+
+    async def _post(self, request_id: str, body: bytes, hear: Hear, risk: Risk | None) -> Answer:
+        reading = Reading(request_id, limit=self._limit, hear=hear, serve=self._serve)
+
+        async def consume(response: Response) -> Answer:
+            return self._judged(response.status, await reading.message(response), request_id, risk)
+
+        return await self._http.post(self._headers, body, consume)
+
+    def _judged(self, status: int, message: Message | None, request_id: str, risk: Risk | None) -> Answer:
+        if status == 404 and self._has_id:
+            raise SessionLost
+        if refuses_legacy(status, error_code(message)):
+            raise EraContradicted(f"the upstream answered HTTP {status} to a legacy request")
+        if message is None:
+            raise failure_of(status, risk)
+        return envelope.answer(message, request_id, Era.LEGACY)
+
+    async def _serve(self, message: Message) -> None:
+        await self._http.post(self._headers, envelope.reply(message), _discard)
+
+    async def _cancel(self, request_id: str) -> None:
+        params = {"requestId": request_id, "reason": "the caller no longer waits"}
+        with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
+            with suppress(GatewayError):  # the call is over for us either way
+                await self._http.post(self._headers, envelope.notification("notifications/cancelled", params), _discard)
+
+
+class LegacyLeg:
+    era = Era.LEGACY
+
+    def __init__(
+        self,
+        http: HttpClient,
+        credentials: Credentials,
+        limits: Limits,
+        *,
+        shared: bool,
+        end: Callable[[LegacySession], None],
+    ) -> None:
+        self._http = http
+        self._credentials = credentials
+        self._limits = limits
+        self._shared = shared
+        self._sessions = Sessions[LegacySession](
+            self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
+        )
+
+    async def call(self, permit: Permit, notify: Notify) -> Answer:
+        who = self._owner(permit.principal)
+        try:
+            return await self._once(who, permit, notify)
+        except SessionLost:
+            pass
+        try:
+            return await self._once(who, permit, notify)
+        except SessionLost as exc:
+            raise UpstreamUnavailable("the upstream loses sessions as fast as they are opened") from exc
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        who = self._owner(None)
+        async with self._sessions.lease(who) as session:
+            try:
+                return await session.ask(method, params)
+            except SessionLost as exc:
+                self._sessions.forget(who, session)
+                raise UpstreamUnavailable("the upstream lost the session") from exc
+
+    async def hello(self) -> Hello:
+        async with self._sessions.lease(self._owner(None)) as session:
+            return session.hello
+
+    def sweep(self) -> None:
+        self._sessions.sweep()
+
+    def drain(self) -> list[LegacySession]:
+        return self._sessions.drain()
+
+    async def _once(self, who: Owner, permit: Permit, notify: Notify) -> Answer:
+        async with self._sessions.lease(who) as session:
+            try:
+                return await session.call(permit, notify)
+            except SessionLost:
+                self._sessions.forget(who, session)
+                raise
+
+    def _owner(self, principal: Principal | None) -> Owner:
+        return owner(principal, self._credentials.current().version, shared=self._shared)
+
+    async def _begin(self, _who: Owner) -> LegacySession:
+        credential = list(self._credentials.current().headers)
+        request_id = envelope.new_id()
+        body = envelope.request(request_id, "initialize", envelope.INITIALIZE)
+        reading = Reading(request_id, limit=self._limits.response_bytes)
+
+        async def consume(response: Response) -> tuple[Mapping[str, Any], str | None]:
+            message = await reading.message(response)
+            if message is None or (response.status >= 400 and error_code(message) is None):
+                raise _not_initialized(response.status)
+            if error_code(message) is not None:
+                raise EraContradicted("the upstream refused to initialize")
+            found = envelope.result(envelope.answer(message, request_id, Era.LEGACY))
+            return found, response.get_header("mcp-session-id")
+
+        found, session_id = await self._http.post(credential, body, consume)
+        headers = [*credential, ("mcp-protocol-version", _agreed(found)), *_session_header(session_id)]
+        await self._http.post(headers, envelope.notification("notifications/initialized"), _discard)
+        hello = Hello.of(found, Era.LEGACY, _agreed(found), envelope.server_info(found))
+        has_id = session_id is not None
+        return LegacySession(self._http, headers, hello, has_id=has_id, limit=self._limits.response_bytes)
+
+
+def _agreed(found: Mapping[str, Any]) -> str:
+    version: object = found.get("protocolVersion")
+    if not isinstance(version, str) or version not in LEGACY_VERSIONS:
+        raise UpstreamProtocolError(
+            f"the upstream wants a protocol version other than {LATEST_LEGACY_VERSION} and older"
+        )
+    return version
+
+
+def _session_header(session_id: str | None) -> list[tuple[str, str]]:
+    if session_id is None:
+        return []
+    if not _SESSION_ID.fullmatch(session_id):
+        raise UpstreamProtocolError("the upstream's session id is not valid")
+    return [("mcp-session-id", session_id)]
+
+
+def _not_initialized(status: int) -> Exception:
+    if status in (400, 404, 405):
+        return EraContradicted(f"the upstream answered HTTP {status} to initialize")
+    return failure_of(status, None)
+
+
+async def _discard(response: Response) -> None:
+    """Notifications and replies are answered 202; whatever else it is, nobody waits for it."""

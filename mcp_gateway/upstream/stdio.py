@@ -1,0 +1,125 @@
+"""Upstreams that are child processes: one process per owner, begun on first use, ended when idle.
+
+`initialize` comes first, because most such servers are legacy ones and some never answer anything
+before it; a server that refuses it is asked `server/discover`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mcp_gateway.errors import UpstreamProtocolError
+from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.tool import StdioTransport, Upstream
+from mcp_gateway.protocol import LEGACY_VERSIONS, MODERN_VERSION
+from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.child import Child
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.reading import Hear, ignore
+from mcp_gateway.upstream.relay import Relay
+from mcp_gateway.upstream.sessions import Owner, Sessions, owner
+
+
+class StdioSession:
+    """A running child that has introduced itself."""
+
+    def __init__(self, child: Child, hello: Hello) -> None:
+        self._child = child
+        self.hello = hello
+
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    async def call(self, permit: Permit, notify: Notify) -> Answer:
+        request_id = envelope.new_id()
+        params = envelope.call_params(permit, request_id, self.hello.era)
+        return await _exchange(
+            self._child, request_id, "tools/call", params, hear=Relay(permit, notify, request_id), era=self.hello.era
+        )
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        return envelope.result(await _asked(self._child, method, params, self.hello.era))
+
+    async def aclose(self) -> None:
+        await self._child.aclose()
+
+
+class StdioLink:
+    def __init__(self, upstream: Upstream, transport: StdioTransport, *, limits: Limits, tasks: TaskGroup) -> None:
+        def end(session: StdioSession) -> None:
+            tasks.start_soon(session.aclose)
+
+        self._upstream = upstream
+        self._transport = transport
+        self._limits = limits
+        self._tasks = tasks
+        self._shared = upstream.sessions == "shared"
+        self._sessions = Sessions[StdioSession](
+            self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
+        )
+
+    async def call(self, permit: Permit, notify: Notify) -> Answer:
+        async with self._sessions.lease(owner(permit.principal, "", shared=self._shared)) as session:
+            return await session.call(permit, notify)
+
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self._sessions.lease(owner(None, "", shared=self._shared)) as session:
+            return await session.ask(method, params)
+
+    async def hello(self) -> Hello:
+        async with self._sessions.lease(owner(None, "", shared=self._shared)) as session:
+            return session.hello
+
+    async def sweep(self) -> None:
+        self._sessions.sweep()
+
+    async def aclose(self) -> None:
+        async with anyio.create_task_group() as closing:
+            for session in self._sessions.drain():
+                closing.start_soon(session.aclose)
+
+    async def _begin(self, _who: Owner) -> StdioSession:
+        child = Child(self._upstream.name, self._transport, shared=self._shared, limit=self._limits.response_bytes)
+        await self._tasks.start(child.run)
+        try:
+            return StdioSession(child, await self._greeting(child))
+        except BaseException:
+            self._tasks.start_soon(child.aclose)
+            raise
+
+    async def _greeting(self, child: Child) -> Hello:
+        if self._upstream.protocol != "modern":
+            introduced = await _asked(child, "initialize", envelope.INITIALIZE, Era.LEGACY)
+            if introduced.result is not None:
+                await child.notify("notifications/initialized")
+                return _legacy_hello(introduced.result)
+            if self._upstream.protocol == "legacy":
+                envelope.result(introduced)
+        found = envelope.result(await _asked(child, "server/discover", {}, Era.MODERN))
+        return Hello.of(found, Era.MODERN, MODERN_VERSION, envelope.server_info(found))
+
+
+def _legacy_hello(found: Mapping[str, Any]) -> Hello:
+    version: object = found.get("protocolVersion")
+    if not isinstance(version, str) or version not in LEGACY_VERSIONS:
+        raise UpstreamProtocolError("the upstream wants a protocol version that is not supported")
+    return Hello.of(found, Era.LEGACY, version, envelope.server_info(found))
+
+
+async def _asked(child: Child, method: str, params: Mapping[str, Any], era: Era) -> Answer:
+    if era is Era.MODERN:
+        params = {**params, "_meta": envelope.MODERN_META}
+    return await _exchange(child, envelope.new_id(), method, params, hear=ignore, era=era)
+
+
+async def _exchange(
+    child: Child, request_id: str, method: str, params: Mapping[str, Any], *, hear: Hear, era: Era
+) -> Answer:
+    message = await child.request(request_id, method=method, params=params, hear=hear)
+    return envelope.answer(message, request_id, era)
