@@ -1,0 +1,184 @@
+"""What every upstream does alike, over modern HTTP, legacy HTTP and stdio, against real MCP servers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamTimeout
+from mcp_gateway.model.call import Answer, Era
+from mcp_gateway.upstream import Limits, Upstreams
+from tests.support.upstreams import TOOLS, Heard, RunningUpstream, permit_for, running_upstream, stdio_upstream
+
+pytestmark = pytest.mark.anyio
+
+Start = Callable[..., AbstractAsyncContextManager[tuple[Upstreams, RunningUpstream]]]
+
+
+@pytest.fixture(params=["http-modern", "http-legacy", "http-both-json", "stdio"])
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
+    """Starts one upstream and the room in front of it."""
+    options: dict[str, dict[str, Any]] = {
+        "http-modern": {"era": "modern"},
+        "http-legacy": {"era": "legacy"},
+        "http-both-json": {"era": "both", "json_response": True},
+        "stdio": {},
+    }
+    run = stdio_upstream if request.param == "stdio" else running_upstream
+
+    @asynccontextmanager
+    async def begin(
+        limits: Limits | None = None, **changed: Any
+    ) -> AsyncGenerator[tuple[Upstreams, RunningUpstream], None]:
+        upstreams = Upstreams(tmp_path, limits=limits)
+        async with run(tmp_path, **options[request.param], **changed) as upstream, upstreams:
+            upstreams.configure([upstream.entry])
+            yield upstreams, upstream
+
+    return begin
+
+
+def text_of(answer: Answer) -> str:
+    assert answer.result is not None
+    return answer.result["content"][0]["text"]
+
+
+async def test_a_call_returns_what_the_tool_said(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        answer = await upstreams.forward(permit_for(upstream.entry, "add", {"a": 19, "b": 23}), Heard())
+    assert text_of(answer) == "42"
+    assert answer.error is None
+
+
+async def test_every_page_of_the_tools_is_listed_as_it_was_sent(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        found = await upstreams.list_tools(upstream.entry)
+    assert [tool["name"] for tool in found.tools] == list(TOOLS)
+    assert found.tools[0]["inputSchema"] == TOOLS["echo"]
+    assert found.server_info["name"] == "sample"
+
+
+async def test_the_probed_era_is_the_version_that_is_reported(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        hello = await upstreams.probe(upstream.entry)
+    assert hello.protocol_version == ("2026-07-28" if hello.era is Era.MODERN else "2025-11-25")
+
+
+async def test_a_list_longer_than_the_bounds_is_refused(start: Start) -> None:
+    for limits in (Limits(pages=2), Limits(tools=5)):
+        async with start(limits) as (upstreams, upstream):
+            with pytest.raises(UpstreamProtocolError):
+                await upstreams.list_tools(upstream.entry)
+
+
+async def test_a_tool_error_and_a_refusal_are_both_answers(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        failed = await upstreams.forward(permit_for(upstream.entry, "error"), Heard())
+        refused = await upstreams.forward(permit_for(upstream.entry, "refuse"), Heard())
+    assert failed.result is not None and failed.result["isError"] is True
+    assert refused.error == {"code": 4711, "message": "refused", "data": {"why": "because"}}
+
+
+async def test_structured_content_and_names_beyond_ascii_travel_unchanged(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        structured = await upstreams.forward(permit_for(upstream.entry, "structured"), Heard())
+        named = await upstreams.forward(permit_for(upstream.entry, "naïve tool", {"text": "né"}), Heard())
+    assert structured.result is not None and structured.result["structuredContent"] == {"answer": 42}
+    assert text_of(named) == "né"
+
+
+async def test_a_parameter_the_schema_mirrors_reaches_the_tool(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        answer = await upstreams.forward(permit_for(upstream.entry, "region", {"region": "us-wést"}), Heard())
+    assert text_of(answer) == "us-wést"
+
+
+async def test_progress_carries_the_clients_own_token(start: Start, request: pytest.FixtureRequest) -> None:
+    heard = Heard()
+    async with start() as (upstreams, upstream):
+        permit = permit_for(upstream.entry, "progress", {"steps": 3}, progress_token=7)
+        await upstreams.forward(permit, heard)
+    if "json" in request.node.name:
+        assert heard.messages == []  # such a server has nowhere to put them
+        return
+    assert [m["params"]["progress"] for m in heard.messages] == [1, 2, 3]
+    assert {m["params"]["progressToken"] for m in heard.messages} == {7}
+
+
+async def test_without_a_progress_token_the_upstream_gets_none(start: Start) -> None:
+    heard = Heard()
+    async with start() as (upstreams, upstream):
+        await upstreams.forward(permit_for(upstream.entry, "progress"), heard)
+        meta = await upstreams.forward(permit_for(upstream.entry, "meta", meta={"traceparent": "00-a-b-01"}), heard)
+    assert heard.messages == []
+    assert "progress_token" not in json.loads(text_of(meta)) or json.loads(text_of(meta))["progress_token"] is None
+
+
+async def test_a_call_past_its_deadline_times_out_and_the_upstream_is_told(
+    start: Start, request: pytest.FixtureRequest
+) -> None:
+    async with start(timeout_seconds=1.0) as (upstreams, upstream):
+        with pytest.raises(UpstreamTimeout):
+            await upstreams.forward(permit_for(upstream.entry, "slow"), Heard())
+        if "json" not in request.node.name:  # the SDK's JSON mode does not notice
+            await upstream.record.until("cancelled")
+
+
+async def test_a_cancelled_call_is_cancelled_upstream_and_the_next_one_works(
+    start: Start, request: pytest.FixtureRequest
+) -> None:
+    async with start() as (upstreams, upstream):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(upstreams.forward, permit_for(upstream.entry, "slow"), Heard())
+            await upstream.record.until("slow")
+            tasks.cancel_scope.cancel()
+        if "json" not in request.node.name:
+            await upstream.record.until("cancelled")
+        answer = await upstreams.forward(permit_for(upstream.entry, "echo", {"text": "on"}), Heard())
+    assert text_of(answer) == "on"
+
+
+async def test_an_answer_over_the_limit_is_refused_and_the_next_call_works(start: Start) -> None:
+    async with start(Limits(response_bytes=200_000)) as (upstreams, upstream):
+        with pytest.raises(UpstreamProtocolError):
+            await upstreams.forward(permit_for(upstream.entry, "big", {"bytes": 400_000}), Heard())
+        fits = await upstreams.forward(permit_for(upstream.entry, "big", {"bytes": 100_000}), Heard())
+    assert len(text_of(fits)) == 100_000
+
+
+async def test_an_upstream_that_breaks_during_a_call_leaves_its_outcome_unknown(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        with pytest.raises(OutcomeUnknown):
+            await upstreams.forward(permit_for(upstream.entry, "crash"), Heard())
+        after = await upstreams.forward(permit_for(upstream.entry, "echo", {"text": "up again"}), Heard())
+    assert text_of(after) == "up again"
+    assert upstream.record.count("crash") == 1
+
+
+async def test_calls_at_once_get_their_own_answers(start: Start) -> None:
+    answers: dict[int, str] = {}
+    async with start() as (upstreams, upstream):
+
+        async def call(number: int) -> None:
+            permit = permit_for(upstream.entry, "echo", {"text": str(number)}, user=f"user{number % 3}")
+            answers[number] = text_of(await upstreams.forward(permit, Heard()))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(30):
+                tasks.start_soon(call, number)
+    assert answers == {number: str(number) for number in range(30)}
+
+
+async def test_an_upstream_that_is_no_longer_configured_is_unavailable(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        await upstreams.forward(permit_for(upstream.entry, "echo"), Heard())
+        upstreams.configure([])
+        with pytest.raises(UpstreamFailure) as caught:
+            await upstreams.forward(permit_for(upstream.entry, "echo"), Heard())
+    assert caught.value.code == "upstream.unavailable"
