@@ -1,0 +1,224 @@
+"""The fixtures as one MCP server on the official SDK: streamable HTTP, both protocol eras."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import mcp_types as types
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.exceptions import MCPError
+from starlette.applications import Starlette
+
+from examples.conformance import contents, pushes, rounds
+
+CallAnswer: TypeAlias = types.CallToolResult | types.InputRequiredResult
+
+_NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+def _one_string(name: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: {"type": "string"}}, "required": [name]}
+
+
+_WITH_HEADER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"region": {"type": "string", "x-mcp-header": "Region", "description": "Repeated in a header"}},
+}
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(contents.CONTENT_TOOLS, _NOTHING),
+    **dict.fromkeys(rounds.ROUND_TOOLS, _NOTHING),
+    **dict.fromkeys(
+        [
+            "test_error_handling",
+            "test_tool_with_progress",
+            "test_tool_with_logging",
+            "test_logging_tool",
+            "test_reconnection",
+            "test_missing_capability",
+            "test_streaming_elicitation",
+            "test_elicitation_sep1034_defaults",
+            "test_elicitation_sep1330_enums",
+            "test_input_required_result_capabilities",
+            "test_trigger_tool_change",
+            "test_trigger_prompt_change",
+        ],
+        _NOTHING,
+    ),
+    "test_sampling": _one_string("prompt"),
+    "test_elicitation": _one_string("message"),
+    "test_x_mcp_header": _WITH_HEADER,
+    "json_schema_2020_12_tool": contents.SCHEMA_2020_12,
+}
+TOOLS = [
+    types.Tool(name=name, description=f"Conformance fixture {name}", input_schema=schema)
+    for name, schema in _SCHEMAS.items()
+]
+
+
+class Fixtures:
+    """The handlers of one server."""
+
+    def __init__(self) -> None:
+        self.bus = InMemorySubscriptionBus()
+
+    async def list_tools(
+        self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=TOOLS)
+
+    async def call_tool(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> CallAnswer:
+        if params.name in contents.CONTENT_TOOLS:
+            return types.CallToolResult(content=contents.CONTENT_TOOLS[params.name][1])
+        if params.name in rounds.ROUND_TOOLS:
+            return rounds.ROUND_TOOLS[params.name](params)
+        return await self._behave(ctx, params)
+
+    async def _behave(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> CallAnswer:
+        given = params.arguments or {}
+        match params.name:
+            case "test_error_handling":
+                words = contents.text("This tool intentionally returns an error for testing")
+                return types.CallToolResult(content=[words], is_error=True)
+            case "test_tool_with_progress":
+                return await pushes.progress(ctx)
+            case "test_tool_with_logging" | "test_logging_tool":
+                return await pushes.logging(ctx)
+            case "test_reconnection":
+                return await pushes.reconnection(ctx)
+            case "test_sampling":
+                return await pushes.sampling(ctx, str(given.get("prompt", "")))
+            case "test_elicitation":
+                return await pushes.elicitation(ctx, str(given.get("message", "")), pushes.USER_SCHEMA)
+            case "test_elicitation_sep1034_defaults":
+                return await pushes.elicitation(ctx, "Please check the defaults", pushes.DEFAULTS_SCHEMA)
+            case "test_elicitation_sep1330_enums":
+                return await pushes.elicitation(ctx, "Please choose", pushes.ENUMS_SCHEMA)
+            case "test_missing_capability":
+                return pushes.missing_capability(ctx)
+            case "test_streaming_elicitation":
+                return await pushes.streaming_elicitation(ctx, params)
+            case "test_input_required_result_capabilities":
+                return rounds.within_capabilities(ctx, params)
+            case "test_trigger_tool_change":
+                return await pushes.announce(self.bus, "tools")
+            case "test_trigger_prompt_change":
+                return await pushes.announce(self.bus, "prompts")
+            case "test_x_mcp_header" | "json_schema_2020_12_tool":
+                return rounds.done(f"Received {sorted(given)}")
+            case _:
+                raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name}")
+
+    async def list_resources(
+        self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=contents.RESOURCES)
+
+    async def list_templates(
+        self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=contents.TEMPLATES)
+
+    async def read_resource(
+        self, _ctx: ServerRequestContext, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        content = contents.read(params.uri)
+        if content is None:
+            raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": params.uri})
+        return types.ReadResourceResult(contents=[content])
+
+    async def subscribe(self, _ctx: ServerRequestContext, _params: types.SubscribeRequestParams) -> types.EmptyResult:
+        return types.EmptyResult()
+
+    async def unsubscribe(
+        self, _ctx: ServerRequestContext, _params: types.UnsubscribeRequestParams
+    ) -> types.EmptyResult:
+        return types.EmptyResult()
+
+    async def set_level(self, _ctx: ServerRequestContext, _params: types.SetLevelRequestParams) -> types.EmptyResult:
+        return types.EmptyResult()
+
+    async def list_prompts(
+        self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
+        return types.ListPromptsResult(prompts=contents.PROMPTS)
+
+    async def get_prompt(
+        self, _ctx: ServerRequestContext, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult | types.InputRequiredResult:
+        if params.name == "test_input_required_result_prompt":
+            context = rounds.elicited(params, "user_context", "context")
+            if context is None:
+                return rounds.ask({"user_context": rounds.elicit("What context should the prompt use?", "context")})
+            blocks: list[types.ContentBlock] | None = [contents.text(f"In the context of {context}.")]
+        else:
+            blocks = contents.prompt(params.name, params.arguments or {})
+        if blocks is None:
+            raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {params.name}")
+        return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=block) for block in blocks])
+
+    async def complete(self, _ctx: ServerRequestContext, params: types.CompleteRequestParams) -> types.CompleteResult:
+        words = [word for word in ("paris", "park", "party") if word.startswith(params.argument.value)]
+        return types.CompleteResult(completion=types.Completion(values=words, total=len(words), has_more=False))
+
+
+class _Replay(EventStore):
+    """Events of every stream, for clients that come back; unbounded, so only for tests."""
+
+    def __init__(self) -> None:
+        self._events: list[tuple[str, types.JSONRPCMessage | None]] = []
+
+    async def store_event(self, stream_id: str, message: types.JSONRPCMessage | None) -> str:
+        self._events.append((stream_id, message))
+        return str(len(self._events))
+
+    async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> str | None:
+        if not last_event_id.isdecimal() or not 0 < int(last_event_id) <= len(self._events):
+            return None
+        wanted = self._events[int(last_event_id) - 1][0]
+        for number, (stream, message) in enumerate(self._events[int(last_event_id) :], start=int(last_event_id) + 1):
+            if stream == wanted and message is not None:
+                await send_callback(EventMessage(message, str(number)))
+        return wanted
+
+
+def make_server() -> Server[Any]:
+    fixtures = Fixtures()
+    server = Server[Any](
+        "conformance-fixtures",
+        version="1.0.0",
+        cache_hints=dict.fromkeys(
+            [
+                "server/discover",
+                "tools/list",
+                "prompts/list",
+                "resources/list",
+                "resources/templates/list",
+                "resources/read",
+            ],
+            CacheHint(ttl_ms=1000, scope="public"),
+        ),
+        get_tool_input_schema=_SCHEMAS.get,
+        on_list_tools=fixtures.list_tools,
+        on_call_tool=fixtures.call_tool,
+        on_list_resources=fixtures.list_resources,
+        on_list_resource_templates=fixtures.list_templates,
+        on_read_resource=fixtures.read_resource,
+        on_subscribe_resource=fixtures.subscribe,
+        on_unsubscribe_resource=fixtures.unsubscribe,
+        on_subscriptions_listen=ListenHandler(fixtures.bus),
+        on_list_prompts=fixtures.list_prompts,
+        on_get_prompt=fixtures.get_prompt,
+        on_completion=fixtures.complete,
+    )
+    # The constructor's parameter for it warns: logging is deprecated in the modern era, required by the legacy one.
+    server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fixtures.set_level)
+    return server
+
+
+def make_app() -> Starlette:
+    """The ASGI application, at `/mcp`."""
+    return make_server().streamable_http_app(event_store=_Replay(), retry_interval=100)
