@@ -17,8 +17,8 @@ from mcp_gateway.errors import Unauthenticated
 from mcp_gateway.inspection import Inspection
 from mcp_gateway.model.principal import Person
 
-PersonOfCookies: TypeAlias = Callable[[Mapping[str, str]], Person | None]
-"""The person whose login session the cookies prove, None without a live one."""
+PersonOfCookies: TypeAlias = Callable[[Mapping[str, str]], Awaitable[Person | None]]
+"""The person whose login session the cookies prove, None without one that is alive at the newest revision."""
 
 PersonOfBearer: TypeAlias = Callable[[str], Awaitable[Person]]
 """The person an `Authorization` header proves at `/api/v1`; raises Unauthenticated."""
@@ -42,14 +42,12 @@ def desk_of(request: Request) -> Desk:
 async def person_of(request: Request) -> Person:
     """Raises Unauthenticated. A header that is present must be good: the cookie does not stand in for it."""
     desk = desk_of(request)
-    # A logout or a revocation in another process counts from here on.
-    await desk.inspection.catch_up()
     authorization = request.headers.get("authorization")
     if authorization is not None:
         if desk.person_of_bearer is None:
             raise Unauthenticated("bearer tokens are not accepted here")
         return await desk.person_of_bearer(authorization)
-    person = desk.person_of_cookies(request.cookies)
+    person = await desk.person_of_cookies(request.cookies)
     if person is None:
         raise Unauthenticated(code="token.missing")
     return person

@@ -72,7 +72,7 @@ class EventBoard:
         for queue in self._queues:
             queue.put(event)
 
-    def observe(self, record: Mapping[str, Any]) -> None:
+    def decided(self, record: Mapping[str, Any]) -> None:
         """Publish an audit record that says a call was allowed or denied; for `Journal(observe=…)`."""
         if self._queues and record["kind"] in _DECIDED and "effect" in record:
             self.publish(_decision_event(record))

@@ -14,10 +14,11 @@ from typing import Any
 
 import anyio
 
+from mcp_gateway.audit import EVERYTHING, Record, Trail, Wanted
 from mcp_gateway.authorization import Authorization, Explanation
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import AccessDenied
-from mcp_gateway.inspection import browse
+from mcp_gateway.inspection import browse, trail
 from mcp_gateway.inspection.browse import Filter, Seen
 from mcp_gateway.inspection.events import Event, EventSource, Lost, Subscription
 from mcp_gateway.inspection.views import Asker, OsUser, ServerView, Shown, Standing, ToolDetail, ToolPage
@@ -33,23 +34,20 @@ class Inspection:
         *,
         catalog: Catalog,
         authorization: Authorization,
+        trail: Trail,
         feed: ChangeFeed,
         events: EventSource,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._catalog = catalog
         self._authorization = authorization
+        self._trail = trail
         self._feed = feed
         self._events = events
         self._clock = clock
 
-    async def catch_up(self) -> None:
-        """Everything acknowledged so far binds what follows; every read starts with it, and so does a sign-in check."""
-        if self._feed.moved():
-            await self._feed.catch_up()
-
     async def standing(self, asker: Asker) -> Standing:
-        await self.catch_up()
+        await self._catch_up()
         if isinstance(asker, OsUser):
             return Standing(asker.actor, administrator=True, auditor=True)
         administrator = await self._holds(asker, "administrator", GATEWAY)
@@ -95,6 +93,13 @@ class Inspection:
         tool = _among(seen, identifier)
         return await self._authorization.explain(user, agent, tool, arguments, now=self._clock(), scopes=scopes)
 
+    async def audit(self, asker: Asker, wanted: Wanted = EVERYTHING, *, limit: int = 100) -> tuple[Record, ...]:
+        """The newest matching records, newest first; a person without standing gets the own ones, as they were told."""
+        await self._catch_up()
+        if isinstance(asker, OsUser) or await self._sees_everything(asker):
+            return await trail.whole(self._trail, wanted, limit=limit)
+        return await trail.own(self._trail, asker.user, wanted, limit=limit)
+
     def watch(self) -> AbstractContextManager[Subscription]:
         """A place in the stream of events, to be read through `next_event` only."""
         return self._events.subscribe()
@@ -102,7 +107,7 @@ class Inspection:
     async def next_event(self, asker: Asker, subscription: Subscription, *, wait_seconds: float) -> Shown | None:
         """What happened next, if it happens in time and `asker` may see it now. Raises EndOfStream at the end."""
         # Also brings the changes of other processes onto the board.
-        await self.catch_up()
+        await self._catch_up()
         item = None
         with anyio.move_on_after(wait_seconds):
             item = await subscription.next()
@@ -123,7 +128,7 @@ class Inspection:
         return Shown(event.kind, data) if own or known else None
 
     async def _seen(self, asker: Asker) -> Seen:
-        await self.catch_up()
+        await self._catch_up()
         tools = self._catalog.every()
         everything = await self._sees_everything(asker)
         if isinstance(asker, OsUser):
@@ -150,6 +155,11 @@ class Inspection:
         if isinstance(asker, OsUser):
             return True
         return await self._authorization.holds(asker.user, relation, on, now=self._clock())
+
+    async def _catch_up(self) -> None:
+        """Everything acknowledged so far binds what follows."""
+        if self._feed.moved():
+            await self._feed.catch_up()
 
 
 def _among(seen: Seen, identifier: ToolId) -> Tool:

@@ -108,9 +108,9 @@ def record(**fields: object) -> dict[str, object]:
 async def test_an_allowed_call_is_told_once() -> None:
     board = EventBoard()
     with board.subscribe() as subscription:
-        board.observe(record(kind="intent", effect="allow", tool="tool:tickets/ticket_get", risk="read", reasons=[]))
-        board.observe(record(kind="outcome", effect="allow", tool="tool:tickets/ticket_get"))
-        board.observe(record(kind="list", count=3))
+        board.decided(record(kind="intent", effect="allow", tool="tool:tickets/ticket_get", risk="read", reasons=[]))
+        board.decided(record(kind="outcome", effect="allow", tool="tool:tickets/ticket_get"))
+        board.decided(record(kind="list", count=3))
         board.close()
         with anyio.fail_after(5):
             item = await subscription.next()
@@ -126,7 +126,7 @@ async def test_a_denial_tells_the_true_reason_and_an_unavailable_tool_only_in_pr
     reasons = [{"code": "agent.not_granted", "evidence": "agent:local/docs"}]
     with board.subscribe() as subscription:
         denial = record(kind="decision", effect="deny", tool="tool:tickets/ticket_delete", reasons=reasons)
-        board.observe({**denial, "code": "tool.unavailable"})
+        board.decided({**denial, "code": "tool.unavailable"})
         with anyio.fail_after(5):
             item = await subscription.next()
     assert isinstance(item, Event)
