@@ -1,0 +1,195 @@
+"""Conditions of tuples: CEL with typed parameters. Anything but `true` is no; what cannot be evaluated is undecided.
+
+The context stored with the tuple wins over the request's: whoever asks cannot change what was
+granted. A condition that only says `current_time < expires_at` is compared here instead of in CEL
+(a tenth of the cost), and tells until when its answer stands; any other that reads the clock
+stands for this moment only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cel_expr_python import cel
+
+from mcp_gateway.authorization.parameters import address, cast_value, epoch_seconds
+from mcp_gateway.authorization.syntax import ConditionDefinition, ParameterType
+from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
+
+CLOCK = "current_time"
+"""The one context value the gateway sends."""
+
+_MAX_EXPRESSION_CHARACTERS = 4096
+_MAX_STORED_CHARACTERS = 32 * 1024
+_EXPIRY = re.compile(rf"{CLOCK}\s*<\s*([A-Za-z_]\w*)")
+
+
+class Undecidable(AuthorizationUnavailable):
+    """This question has no answer: a parameter is missing or of another type, or it goes too deep."""
+
+
+@dataclass(slots=True)
+class Circumstances:
+    """What conditions may read in one query, and until when their answers stand."""
+
+    now: float | None
+    """Our clock; None when only `context` may be read."""
+    context: Mapping[str, Any]
+    valid_until: float | None = None
+
+    def until(self, moment: float) -> None:
+        self.valid_until = moment if self.valid_until is None else min(self.valid_until, moment)
+
+
+class CompiledCondition:
+    """One condition of the model, ready to be bound to a tuple's context."""
+
+    __slots__ = ("_expiry", "_program", "name", "parameters", "reads_clock")
+
+    def __init__(self, definition: ConditionDefinition, *, where: str) -> None:
+        self.name = definition.name
+        self.parameters: Mapping[str, ParameterType] = dict(definition.parameters)
+        self.reads_clock = CLOCK in self.parameters
+        self._program = _compiled(definition, where)
+        self._expiry = self._expiry_parameter(definition.expression)
+
+    def bind(self, context: Mapping[str, Any]) -> BoundCondition:
+        """The condition with a tuple's stored context; ValueError when that does not fit the parameters."""
+        unknown = sorted(context.keys() - self.parameters.keys())
+        if unknown:
+            raise ValueError(f"`{self.name}` has no parameter `{unknown[0]}`")
+        if len(repr(context)) > _MAX_STORED_CHARACTERS:
+            raise ValueError("the stored context is too large")
+        stored = {name: self._cast(name, value) for name, value in context.items()}
+        # With a stored clock the comparison would not be against ours.
+        expiry = context.get(self._expiry) if self._expiry and CLOCK not in context else None
+        return BoundCondition(self, stored, None if expiry is None else epoch_seconds(expiry))
+
+    def evaluate(self, stored: Mapping[str, Any], at: Circumstances) -> bool:
+        if self.reads_clock and CLOCK not in stored:
+            at.until(at.now if at.now is not None else 0.0)
+        result = self._program.eval(data=self._merged(stored, at))
+        if result.type() == cel.Type.BOOL:
+            return result.value() is True
+        raise Undecidable(f"the condition `{self.name}` could not be evaluated")
+
+    def _merged(self, stored: Mapping[str, Any], at: Circumstances) -> dict[str, Any]:
+        merged = dict(stored)
+        for name in self.parameters.keys() - stored.keys():
+            if name in at.context:
+                merged[name] = self._requested(name, at.context[name])
+            elif name == CLOCK and at.now is not None:
+                merged[name] = self._requested(name, datetime.fromtimestamp(at.now, UTC))
+            else:
+                raise Undecidable(f"the condition `{self.name}` needs `{name}`")
+        return merged
+
+    def _requested(self, name: str, value: Any) -> Any:
+        try:
+            return self._cast(name, value)
+        except ValueError as exc:
+            raise Undecidable(str(exc)) from exc
+
+    def _cast(self, name: str, value: Any) -> Any:
+        kind = self.parameters[name]
+        try:
+            return cast_value(value, kind)
+        except ValueError as exc:
+            raise ValueError(f"`{name}` of `{self.name}` must be a {kind.name}") from exc
+
+    def _expiry_parameter(self, expression: str) -> str | None:
+        match = _EXPIRY.fullmatch(expression.strip())
+        if match is None:
+            return None
+        timestamps = all(self.parameters[name].name == "timestamp" for name in (CLOCK, match.group(1)))
+        return match.group(1) if timestamps and len(self.parameters) == 2 else None
+
+
+class BoundCondition:
+    """A condition with one tuple's stored context."""
+
+    __slots__ = ("_condition", "_expires_at", "_stored")
+
+    def __init__(self, condition: CompiledCondition, stored: Mapping[str, Any], expires_at: float | None) -> None:
+        self._condition = condition
+        self._stored = stored
+        self._expires_at = expires_at
+
+    def holds(self, at: Circumstances) -> bool:
+        """Whether the tuple counts; Undecidable when that cannot be said."""
+        expires_at = self._expires_at
+        if expires_at is None or at.now is None or CLOCK in at.context:
+            return self._condition.evaluate(self._stored, at)
+        if at.now >= expires_at:
+            return False
+        at.until(expires_at)
+        return True
+
+    def __str__(self) -> str:
+        return self._condition.name
+
+
+def _compiled(definition: ConditionDefinition, where: str) -> cel.Expression:
+    line = f"{where}:{definition.line}"
+    if len(definition.expression) > _MAX_EXPRESSION_CHARACTERS:
+        raise OperatorError(f"`{definition.name}` is longer than {_MAX_EXPRESSION_CHARACTERS} characters", where=line)
+    variables = {name: _cel_type(kind) for name, kind in definition.parameters}
+    try:
+        program = cel.NewEnv(variables=variables, functions=_ADDRESS_FUNCTIONS).compile(definition.expression)
+    except RuntimeError as exc:
+        reason = str(exc).split("\n", 1)[0]
+        raise OperatorError(f"`{definition.name}` is not a CEL expression: {reason}", where=line) from exc
+    if program.return_type() != cel.Type.BOOL:
+        raise OperatorError(f"`{definition.name}` must be a bool, not {program.return_type().name()}", where=line)
+    return program
+
+
+def _cel_type(kind: ParameterType) -> cel.Type:
+    if kind.name == "list":
+        return cel.Type.List(_SCALARS[kind.element])
+    if kind.name == "map":
+        return cel.Type.Map(cel.Type.STRING, _SCALARS[kind.element])
+    return _SCALARS[kind.name]
+
+
+def _in_cidr(text: str, network: str) -> bool:
+    return address(text) in ipaddress.ip_network(network, strict=False)
+
+
+def _canonical(text: str) -> str:
+    return str(address(text))
+
+
+_SCALARS: Mapping[str, cel.Type] = {
+    "bool": cel.Type.BOOL,
+    "string": cel.Type.STRING,
+    "int": cel.Type.INT,
+    "uint": cel.Type.UINT,
+    "double": cel.Type.DOUBLE,
+    "duration": cel.Type.DURATION,
+    "timestamp": cel.Type.TIMESTAMP,
+    # CEL has no address type to derive from; an address is its canonical text, checked when cast.
+    "ipaddress": cel.Type.STRING,
+}
+
+
+def _function(name: str, parameters: int, returns: cel.Type, implementation: Callable[..., Any]) -> cel.FunctionDecl:
+    overload = cel.Overload(
+        id=f"{name}_of_string",
+        return_type=returns,
+        parameters=[cel.Type.STRING] * parameters,
+        is_member=parameters > 1,
+        impl=implementation,
+    )
+    return cel.FunctionDecl(name, [overload])
+
+
+_ADDRESS_FUNCTIONS = [
+    _function("in_cidr", 2, cel.Type.BOOL, _in_cidr),
+    _function("ipaddress", 1, cel.Type.STRING, _canonical),
+]

@@ -1,0 +1,116 @@
+"""The relationship backend in this process: OpenFGA's semantics over the store's tuples, kept by its changelog."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from mcp_gateway.authorization.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.evaluate import Query, compile_program
+from mcp_gateway.authorization.model import Model, subject_kind
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs
+from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
+from mcp_gateway.authorization.witness import witness
+from mcp_gateway.model.decision import Check
+from mcp_gateway.storage import Change, Database
+from mcp_gateway.storage.relationships import all_tuples, tuple_of
+
+_log = logging.getLogger(__name__)
+
+_NOTHING: Mapping[Key, Row] = {}
+
+
+class EmbeddedRelationships:
+    """A `Relationships`. One event loop reads and follows; nothing here waits between looking and answering."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._program = compile_program(model)
+        self._index = TupleIndex(model)
+        self._revision = 0
+        self._loaded = False
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    @property
+    def model_id(self) -> str:
+        return self._model.model_id
+
+    @property
+    def refusal(self) -> str | None:
+        if not self._loaded:
+            return "relationship.unknown"
+        return "relationship.in_context_stored" if self._index.stored_in_context else None
+
+    def legs(self, object_type: str, relation: str) -> Legs | None:
+        return self._model.legs(object_type, relation)
+
+    async def load(self, database: Database) -> None:
+        revision, tuples = await all_tuples(database)
+        self._index.load(tuples)
+        self._revision, self._loaded = revision, True
+        self._alarm()
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        # What `load` has read already comes again when the feed starts from further back.
+        news = [change for change in changes if change.revision > self._revision]
+        moved = [c for c in news if c.kind in {"tuple.written", "tuple.deleted"}]
+        self._index.apply([(change.kind == "tuple.written", tuple_of(change.payload)) for change in moved])
+        self._revision = news[-1].revision if news else self._revision
+        self._alarm()
+
+    async def answer(self, checks: Sequence[Check], *, in_context: InContext | None, now: float) -> Answers:
+        queries: dict[str, Query] = {}
+        answers: dict[Check, bool] = {}
+        at = Circumstances(now, {})
+        overlay = _overlay(in_context)
+        for check in checks:
+            query = queries.get(check.subject)
+            try:
+                if query is None:
+                    query = queries[check.subject] = self._query(check.subject, at, overlay)
+                answers[check] = query.holds(check.relation, check.object)
+            except Undecidable as exc:
+                _log.warning("unanswered: %s %s %s: %s", check.subject, check.relation, check.object, exc)
+        return Answers(answers, self._revision, self._model.model_id, at.valid_until)
+
+    async def held(
+        self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
+    ) -> Held:
+        at = Circumstances(now, {})
+        query = self._query(subject, at, _overlay(in_context))
+        held = tuple(object_ for object_ in objects if self._certainly(query, relation, object_))
+        return Held(held, self._revision, self._model.model_id, at.valid_until)
+
+    async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
+        query = self._query(check.subject, Circumstances(now, {}), _overlay(in_context))
+        try:
+            return witness(self._model, query, check.object, check.relation)
+        except Undecidable:
+            return ()
+
+    def _query(self, subject: str, at: Circumstances, overlay: Mapping[Key, Row]) -> Query:
+        return Query(self._program, self._index.rows, subject, at, overlay)
+
+    def _certainly(self, query: Query, relation: str, object_: str) -> bool:
+        try:
+            return query.holds(relation, object_)
+        except Undecidable as exc:
+            _log.warning("unanswered: %s %s %s: %s", query.subject, relation, object_, exc)
+            return False
+
+    def _alarm(self) -> None:
+        for user, agent in sorted(self._index.stored_in_context):
+            _log.critical("everything is denied: a stored relationship says %s in_context %s; delete it", user, agent)
+
+
+def _overlay(in_context: InContext | None) -> Mapping[Key, Row]:
+    """The one contextual tuple: this request is this user through this agent."""
+    if in_context is None:
+        return _NOTHING
+    user, agent = in_context
+    if subject_kind(user) != "user" or subject_kind(agent) != "agent":
+        raise Undecidable("a request is bound to one user and one agent")
+    return {(agent, "in_context"): Row({user: None}, EMPTY.usersets)}

@@ -1,0 +1,204 @@
+"""A compiled relationship model: immutable, identified by its content. Knows which tuples it accepts; holds none."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp_gateway.authorization import validation
+from mcp_gateway.authorization.analysis import Relations, reachable, relations_of
+from mcp_gateway.authorization.conditions import BoundCondition, CompiledCondition
+from mcp_gateway.authorization.dsl import parse
+from mcp_gateway.authorization.relationships import Legs
+from mcp_gateway.authorization.syntax import (
+    Computed,
+    ConditionDefinition,
+    Direct,
+    Document,
+    Exclusion,
+    From,
+    RelationDefinition,
+    Restriction,
+    Rewrite,
+    Union,
+    parts_of,
+)
+from mcp_gateway.errors import OperatorError
+
+_MAX_OBJECT, _MAX_RELATION, _MAX_SUBJECT = 256, 50, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Made by `compile_model` or `load_model`."""
+
+    model_id: str
+    """SHA-256 of the canonical form: order, comments and spacing do not change it."""
+    relations: Relations
+    conditions: Mapping[str, CompiledCondition]
+    reach: Mapping[str, frozenset[str]]
+    """`type#relation` -> kinds of subject there is a path for."""
+    sides: Mapping[str, Legs]
+    accepted: Mapping[str, Mapping[str, frozenset[str]]]
+    """`type#relation` -> kind of subject (`user`, `user:*`, `group#member`) -> conditions; "" is none."""
+
+    def legs(self, object_type: str, relation: str) -> Legs | None:
+        """The user and the agent side of a relation that intersects both; None for any other."""
+        return self.sides.get(f"{object_type}#{relation}")
+
+    def require_governed(self, object_type: str, relation: str, *, where: str = "") -> None:
+        """Refuse a mapped resource relation that does not need both the user's and the agent's right."""
+        if relation not in self.relations.get(object_type, {}):
+            raise OperatorError(f"the model has no relation `{object_type}#{relation}`", where=where)
+        if self.legs(object_type, relation) is None:
+            problem = f"`{object_type}#{relation}` does not intersect a user relation with an agent relation"
+            raise OperatorError(problem, where=where, remedy=f"Define it as `{relation}: viewer and agent_reader`")
+
+    def validate_tuple(
+        self,
+        object_: str,
+        relation: str,
+        subject: str,
+        condition: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Refuse a tuple that must not be written; `context` is checked when given."""
+        where = f"{subject} {relation} {object_}"
+        problem = self.objection(object_, relation, subject, condition or "")
+        if problem is None and f"{object_}#{relation}" == subject:
+            problem = "it says of itself what it is"
+        if problem is not None:
+            raise OperatorError(problem, where=where)
+        if condition and context is not None:
+            try:
+                self.conditions[condition].bind(context)
+            except ValueError as exc:
+                raise OperatorError(str(exc), where=where) from exc
+
+    def objection(self, object_: str, relation: str, subject: str, condition: str) -> str | None:
+        """What is wrong with a tuple under this model, as a sentence; None when it counts."""
+        object_type, colon, name = object_.partition(":")
+        if not colon or not name or name == "*" or _malformed(object_, _MAX_OBJECT) or "#" in object_:
+            return f"`{object_}` is not an object; write TYPE:ID"
+        if relation == "in_context":
+            return "the relation in_context is never stored; it is made from the token of each request"
+        kind = subject_kind(subject)
+        if kind is None:
+            return f"`{subject}` is not a subject; write TYPE:ID, TYPE:* or TYPE:ID#RELATION"
+        accepted = self.accepted.get(f"{object_type}#{relation}")
+        conditions = accepted.get(kind) if accepted else None
+        if conditions is not None and condition in conditions:
+            return None
+        return self._why_not(object_type, relation, kind, condition)
+
+    def _why_not(self, object_type: str, relation: str, kind: str, condition: str) -> str:
+        if object_type not in self.relations:
+            return f"the model has no type `{object_type}`; it has {_listed(self.relations)}"
+        if relation not in self.relations[object_type]:
+            return f"`{object_type}` has no relation `{relation}`; it has {_listed(self.relations[object_type])}"
+        accepted = self.accepted[f"{object_type}#{relation}"]
+        if not accepted:
+            return f"`{object_type}#{relation}` follows from other relations and cannot be written"
+        if kind not in accepted:
+            return f"`{object_type}#{relation}` does not take `{kind}`; it takes {_listed(accepted)}"
+        if not condition:
+            return f"`{object_type}#{relation}` takes `{kind}` only with a condition: {_listed(accepted[kind])}"
+        return f"`{object_type}#{relation}` does not take `{kind}` with the condition `{condition}`"
+
+    def bind(self, condition: str, context: Mapping[str, Any]) -> BoundCondition:
+        return self.conditions[condition].bind(context)
+
+
+def subject_kind(subject: str) -> str | None:
+    """`user` of `user:mira`, `user:*` of itself, `group#member` of `group:eng#member`; None of nonsense."""
+    subject_type, colon, rest = subject.partition(":")
+    if not colon or not subject_type or not rest or _malformed(subject, _MAX_SUBJECT):
+        return None
+    name, hash_, relation = rest.partition("#")
+    if not hash_:
+        return subject if name == "*" else subject_type
+    return f"{subject_type}#{relation}" if name and name != "*" and relation and "#" not in relation else None
+
+
+def compile_model(text: str, *, where: str = "model.fga") -> Model:
+    """Any valid model; the gateway's own rule is not looked at."""
+    document = parse(text, where=where)
+    relations = relations_of(document)
+    validation.validate(document, relations, where)
+    return Model(
+        model_id=hashlib.sha256(_canonical(document)).hexdigest(),
+        relations=relations,
+        conditions={one.name: CompiledCondition(one, where=where) for one in document.conditions},
+        reach=reachable(relations),
+        sides=validation.sides_of(relations),
+        accepted=_accepted(relations),
+    )
+
+
+def compile_gateway_model(text: str, *, where: str = "policies/model.fga") -> Model:
+    """A model this gateway may decide by: refused when `tool#can_call` lost a side."""
+    model = compile_model(text, where=where)
+    validation.require_rule(model.relations, model.sides, where)
+    return model
+
+
+def load_model(path: Path) -> Model:
+    """The gateway's model from its file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise OperatorError(f"the model cannot be read: {type(exc).__name__}", where=str(path)) from exc
+    return compile_gateway_model(text, where=str(path))
+
+
+def _accepted(relations: Relations) -> dict[str, dict[str, frozenset[str]]]:
+    found: dict[str, dict[str, frozenset[str]]] = {}
+    for object_type, definitions in relations.items():
+        for name, definition in definitions.items():
+            kinds: dict[str, frozenset[str]] = {}
+            for one in definition.restrictions:
+                kind = str(Restriction(one.type, one.relation, one.wildcard))
+                kinds[kind] = kinds.get(kind, frozenset()) | {one.condition}
+            found[f"{object_type}#{name}"] = kinds
+    return found
+
+
+def _malformed(text: str, longest: int) -> bool:
+    return len(text) > longest or not text.isprintable() or " " in text
+
+
+def _listed(names: Mapping[str, Any] | frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def _canonical(document: Document) -> bytes:
+    form = {
+        "schema": document.schema,
+        "types": {one.name: {r.name: _relation_form(r) for r in one.relations} for one in document.types},
+        "conditions": {one.name: _condition_form(one) for one in document.conditions},
+    }
+    return json.dumps(form, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _relation_form(relation: RelationDefinition) -> Any:
+    return [_form(relation.rewrite), sorted(map(str, relation.restrictions))]
+
+
+def _condition_form(condition: ConditionDefinition) -> Any:
+    return [{name: f"{kind.name}<{kind.element}>" for name, kind in condition.parameters}, condition.expression]
+
+
+def _form(rewrite: Rewrite) -> Any:
+    if isinstance(rewrite, Direct):
+        return "this"
+    if isinstance(rewrite, Computed):
+        return rewrite.relation
+    if isinstance(rewrite, From):
+        return {"from": [rewrite.relation, rewrite.tupleset]}
+    operator = "or" if isinstance(rewrite, Union) else "but not" if isinstance(rewrite, Exclusion) else "and"
+    return {operator: [_form(part) for part in parts_of(rewrite)]}

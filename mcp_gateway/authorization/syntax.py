@@ -1,0 +1,104 @@
+"""The syntax tree of a relationship model: what the DSL says, with its lines. Checks nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One alternative between brackets: `user`, `user:*`, `group#member`, each maybe `with condition`."""
+
+    type: str
+    relation: str = ""
+    wildcard: bool = False
+    condition: str = ""
+
+    def __str__(self) -> str:
+        subject = f"{self.type}:*" if self.wildcard else f"{self.type}#{self.relation}" if self.relation else self.type
+        return f"{subject} with {self.condition}" if self.condition else subject
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """`[...]`: tuples written for this very relation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """`name`: another relation of the same object."""
+
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class From:
+    """`name from tupleset`: a relation of the objects the tupleset leads to."""
+
+    relation: str
+    tupleset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    parts: tuple[Rewrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Intersection:
+    parts: tuple[Rewrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    base: Rewrite
+    but_not: Rewrite
+
+
+Rewrite: TypeAlias = Direct | Computed | From | Union | Intersection | Exclusion
+
+
+@dataclass(frozen=True, slots=True)
+class RelationDefinition:
+    name: str
+    rewrite: Rewrite
+    restrictions: tuple[Restriction, ...]
+    line: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeDefinition:
+    name: str
+    relations: tuple[RelationDefinition, ...]
+    line: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterType:
+    """`int`, or `list<string>` and `map<string>` with an element."""
+
+    name: str
+    element: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionDefinition:
+    name: str
+    parameters: tuple[tuple[str, ParameterType], ...]
+    expression: str
+    line: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    schema: str
+    types: tuple[TypeDefinition, ...]
+    conditions: tuple[ConditionDefinition, ...]
+
+
+def parts_of(rewrite: Rewrite) -> tuple[Rewrite, ...]:
+    """The operands of a rewrite; none for a leaf."""
+    if isinstance(rewrite, Union | Intersection):
+        return rewrite.parts
+    return (rewrite.base, rewrite.but_not) if isinstance(rewrite, Exclusion) else ()
