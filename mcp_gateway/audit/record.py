@@ -1,1 +1,148 @@
-"""Pure."""
+"""What one audit record holds and how it is chained to the one before. Pure; no clock, no file.
+
+    line   = {"hash": H, "kind": …, …, "at": …, "writer": …, "seq": n, "prev": H of the record before}
+    H      = SHA-256(prev || the line's bytes without the hash)
+
+The bytes in the file are the canonical form, so verifying never re-serialises. Kinds: `intent` and
+`outcome` (a call that left), `decision` (one that did not), `list`, `refused` (no principal yet), and
+the events `login`, `consent`, `token`, `access.added`, … An argument's value is never in a record,
+but for the resource ids that the questions name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Set
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from mcp_gateway.model.call import Request
+from mcp_gateway.model.decision import Decision
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import Tool
+
+Record: TypeAlias = Mapping[str, Any]
+"""One record as it is read back; unknown members are for newer readers."""
+
+Fields: TypeAlias = dict[str, Any]
+"""What a record says, before it has a place in a chain."""
+
+GENESIS = "0" * 64
+"""`prev` of a writer's first record."""
+
+_MAX_TEXT = 500
+_MAX_ITEMS = 100
+_HASH_START = b'{"hash":"'
+_HASH_END = len(_HASH_START) + 64
+
+
+def seal(fields: Fields, *, seq: int, prev: str, writer: str, at: float) -> tuple[bytes, str]:
+    """The line for `fields`, completed in place, as the `seq`-th record of `writer`; and its hash."""
+    # In place and joined once: this runs twice per call.
+    fields["at"], fields["writer"], fields["seq"], fields["prev"] = at, writer, seq, prev
+    body = orjson.dumps(fields)
+    digest = chain_hash(prev, body)
+    return b"".join((_HASH_START, digest.encode(), b'",', body[1:], b"\n")), digest
+
+
+def chain_hash(prev: str, body: bytes) -> str:
+    return hashlib.sha256(prev.encode() + body).hexdigest()
+
+
+def unseal(line: bytes) -> tuple[str, bytes]:
+    """A line's stored hash and the bytes it was made of; raises ValueError when `line` is not a sealed record."""
+    if not line.startswith(_HASH_START) or line[_HASH_END : _HASH_END + 2] != b'",':
+        raise ValueError("not a sealed record")
+    return line[len(_HASH_START) : _HASH_END].decode("ascii"), b"{" + line[_HASH_END + 2 :].rstrip(b"\n")
+
+
+def parse(line: bytes) -> Record:
+    """The record in `line`; raises ValueError when there is none."""
+    value: Any = orjson.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError("not a record")
+    record = cast("Record", value)
+    if not isinstance(record.get("seq"), int) or not isinstance(record.get("at"), (int, float)) or "kind" not in record:
+        raise ValueError("not a record")
+    return record
+
+
+def asked(kind: str, request: Request, verb: str, principal: Principal) -> Fields:
+    """Who asked for what, by which token."""
+    return {
+        "kind": kind,
+        "request": request.id,
+        "verb": verb,
+        "user": principal.user,
+        "agent": principal.agent,
+        "audience": principal.audience,
+        "token": principal.token_id,
+        "endpoint": request.endpoint,
+        "protocol": request.protocol_version,
+        "session": request.client_session,
+    }
+
+
+def about_tool(tool: Tool) -> Fields:
+    return {"tool": tool.id, "digest": tool.digest, "risk": tool.risk}
+
+
+def about_decision(decision: Decision) -> Fields:
+    """The whole decision: every question with its answer, and what it was answered from."""
+    return {
+        "effect": "allow" if decision.allowed else "deny",
+        "reasons": [{"code": reason.code, "evidence": reason.evidence} for reason in decision.reasons],
+        "questions": [[check.subject, check.relation, check.object, yes] for check, yes in decision.answers.items()],
+        "obligations": [obligation.name for obligation in decision.obligations],
+        "model": decision.model_id,
+        "revision": decision.revision,
+    }
+
+
+def about_arguments(arguments: Mapping[str, Any]) -> Fields:
+    """Arguments by digest of their canonical JSON, so that a record proves but does not tell them."""
+    canonical = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
+    return {"arguments": hashlib.sha256(canonical).hexdigest(), "arguments_bytes": len(canonical)}
+
+
+def outcome(request: Request, verb: str, principal: Principal, tool: Tool, *, intent: int) -> Fields:
+    """Points back at the intent, which holds the decision; repeats what records are searched by."""
+    return {
+        "kind": "outcome",
+        "intent": intent,
+        "request": request.id,
+        "verb": verb,
+        "user": principal.user,
+        "agent": principal.agent,
+        "endpoint": request.endpoint,
+        "tool": tool.id,
+        "risk": tool.risk,
+        "effect": "allow",
+    }
+
+
+def names_digest(names: Collection[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+
+def plain(value: object) -> Any:
+    """`value` as bounded JSON: long text is cut, anything that is not JSON becomes text."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return _bounded(value)
+    if isinstance(value, Mapping):
+        members = list(cast("Mapping[object, object]", value).items())[:_MAX_ITEMS]
+        return {_bounded(str(name)): plain(member) for name, member in members}
+    if isinstance(value, Set):
+        return sorted(str(plain(item)) for item in list(cast("Set[object]", value))[:_MAX_ITEMS])
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in list(cast("Collection[object]", value))[:_MAX_ITEMS]]
+    return _bounded(str(value))
+
+
+def _bounded(text: str) -> str:
+    whole = text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…"
+    # A lone surrogate has no UTF-8; a record must never fail for what it quotes.
+    return whole.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,84 @@
+"""One record as one sentence a person can read. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from mcp_gateway.audit.record import Record
+
+_OUTCOMES = {
+    "ok": "succeeded",
+    "tool_error": "answered with an error",
+    "upstream_error": "failed at the upstream",
+    "timeout": "timed out",
+    "unknown": "ended unknown: it may have acted",
+    "cancelled": "was cancelled",
+    "denied": "was denied",
+    "refused": "was refused",
+    "unavailable": "was not made: it could not be decided or recorded",
+    "error": "failed inside the gateway",
+}
+
+
+def sentence(record: Record) -> str:
+    """`2026-12-03 10:15:02Z Mira through docs-assistant …`; never fails on a record it does not know."""
+    at = datetime.fromtimestamp(float(record.get("at", 0)), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return f"{at}  {_printable(_what(record))}"
+
+
+def _what(record: Record) -> str:
+    match record.get("kind"):
+        case "intent":
+            return f"{_who(record)} is let through to {record.get('tool')} ({_why(record)})"
+        case "outcome":
+            return f"{_who(record)}: {record.get('tool')} {_ended(record)}{_took(record)}"
+        case "decision":
+            return f"{_who(record)}: {record.get('tool') or record.get('verb')} {_ended(record)} ({_why(record)})"
+        case "list":
+            return f"{_who(record)} was shown {record.get('count')} tools at {record.get('audience')}"
+        case "refused":
+            return _turned_away(record)
+        case kind:
+            return f"{record.get('actor', 'somebody')} {kind}{_named(record)}"
+
+
+def _who(record: Record) -> str:
+    return f"{record.get('user')} through {record.get('agent')}"
+
+
+def _why(record: Record) -> str:
+    reasons: Sequence[Any] = record.get("reasons") or ()
+    said = [f"{reason['code']} {reason.get('evidence') or ''}".strip() for reason in reasons]
+    code = record.get("code")
+    if code and code not in {reason["code"] for reason in reasons}:
+        said.append(str(code))
+    return "; ".join(said) or "no reason recorded"
+
+
+def _ended(record: Record) -> str:
+    return _OUTCOMES.get(str(record.get("outcome")), str(record.get("outcome")))
+
+
+def _took(record: Record) -> str:
+    code = f", {record['code']}" if record.get("code") else ""
+    return f"{code} after {record.get('latency_us', 0) / 1000:.1f} ms"
+
+
+def _turned_away(record: Record) -> str:
+    named: Mapping[str, Any] = record.get("named") or {}
+    dropped: Any = named.get("dropped")
+    if dropped:
+        return f"{dropped} more requests without a valid token were turned away"
+    return f"a request was turned away: {record.get('code')}{_named(record)}"
+
+
+def _named(record: Record) -> str:
+    named: Mapping[str, Any] = record.get("named") or {}
+    return "".join(f" {name}={value}" for name, value in named.items() if value is not None)
+
+
+def _printable(text: str) -> str:
+    """A name in a record may come from a stranger; a terminal must not obey it."""
+    return "".join(character if character.isprintable() else "�" for character in text)
