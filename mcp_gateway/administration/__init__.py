@@ -1,0 +1,19 @@
+"""The PAP: every change to access, grants, delegations, agents, users, the registry and the catalog; audited."""
+
+from mcp_gateway.administration.administration import Administration
+from mcp_gateway.administration.changes import Journal
+from mcp_gateway.administration.grants import Delegation
+from mcp_gateway.administration.people import FIRST_USER, KnownUser, Users
+from mcp_gateway.administration.rules import Level, SelfGrant, Vocabulary
+
+__all__ = [
+    "FIRST_USER",
+    "Administration",
+    "Delegation",
+    "Journal",
+    "KnownUser",
+    "Level",
+    "SelfGrant",
+    "Users",
+    "Vocabulary",
+]

@@ -1,0 +1,167 @@
+"""Grants and delegations: what an agent may use, and who lets it act."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mcp_gateway.administration.changes import Part
+from mcp_gateway.administration.rules import Level, SelfGrant, granted_relation, ticked_relation, validate
+from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.ids import AgentId, UserId, grant_id, server_id
+from mcp_gateway.model.tool import Risk
+from mcp_gateway.storage.grants import (
+    GrantRow,
+    Target,
+    expiring,
+    grant_rows,
+    put_grant,
+    revoke_grant,
+    tuples_of,
+)
+from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, matching, write_tuple
+
+_DELEGATOR = "delegator"
+_CONSENT = "consent"
+"""The reason of a grant a user gave on the consent page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delegation:
+    user: str
+    """`user:…`, or a group's members."""
+    agent: str
+    expires_at: str | None
+    """RFC 3339; None = until ended."""
+
+
+class Grants(Part):
+    async def grant_add(
+        self,
+        agent: AgentId,
+        on: str,
+        *,
+        level: Level | None,
+        audience: str,
+        until: float | None,
+        reason: str,
+        granted_by: str,
+    ) -> str:
+        """Let `agent` use `on` for `audience` until `until` (seconds since the epoch); returns the grant's id.
+
+        A grant is one side of a decision: the user still needs access, and must let the agent act.
+        """
+        if not reason.strip():
+            raise OperatorError("a grant needs a reason", where="--reason")
+        if until is not None and until <= time.time():
+            raise OperatorError("the grant would already have ended", where="--until")
+        row = _row(agent, (Target(on, granted_relation(on, level)),), audience, granted_by, reason.strip(), until)
+        self._validate(row)
+        async with self._changes.open("grant.added", granted_by, **_named(row)) as transaction:
+            await put_grant(transaction, row)
+        return row.id
+
+    async def grant_list(self, *, agent: str | None = None, audience: str | None = None) -> list[GrantRow]:
+        """Every grant ever made, oldest first, optionally of one agent or with one audience."""
+        rows = await grant_rows(self._database)
+        return [row for row in rows if agent in (None, row.agent) and audience in (None, row.audience)]
+
+    async def grant_revoke(self, grant: str, *, actor: str) -> bool:
+        """End a grant for the next call; False when it was revoked before."""
+        row = next((row for row in await grant_rows(self._database) if row.id == grant), None)
+        if row is None:
+            raise OperatorError("there is no such grant", where=grant, remedy="mcp-gateway grant list")
+        if row.revoked_at is not None:
+            return False
+        async with self._changes.open("grant.revoked", actor, **_named(row)) as transaction:
+            await revoke_grant(transaction, row)
+        return True
+
+    async def approve_consent(
+        self, user: UserId, agent: AgentId, ticks: Mapping[str, Risk], *, self_grant: SelfGrant, until: float
+    ) -> str | None:
+        """Write what `user` ticked (server name → highest risk): the delegation, and one grant for this user alone.
+
+        A new consent replaces the user's earlier one for this agent. Returns the grant's id, None without ticks.
+        """
+        targets = tuple(Target(server_id(name), ticked_relation(ticks[name], self_grant)) for name in sorted(ticks))
+        row = _row(agent, targets, user, user, _CONSENT, until)
+        self._validate(row)
+        earlier = await self._consents(user, agent)
+        async with self._changes.open("consent.approved", user, **_named(row)) as transaction:
+            await write_tuple(transaction, _delegation(user, agent, None))
+            for grant in earlier:
+                await revoke_grant(transaction, grant)
+            if targets:
+                await put_grant(transaction, row)
+        return row.id if targets else None
+
+    async def delegation_add(self, user: str, agent: AgentId, *, until: float | None, actor: str) -> bool:
+        """Let `agent` act for `user`; False when it may already."""
+        row = _delegation(user, agent, until)
+        validate(self._vocabulary, row)
+        async with self._changes.open(
+            "delegation.added", actor, user=user, agent=agent, expires_at=until
+        ) as transaction:
+            return await write_tuple(transaction, row)
+
+    async def delegation_list(self, *, user: str | None = None, agent: str | None = None) -> list[Delegation]:
+        rows = await matching(self._database, object=agent, relation=_DELEGATOR, subject=user)
+        return [Delegation(row.subject, row.object, _expiry(row)) for row in rows]
+
+    async def delegation_end(self, user: str, agent: AgentId, *, actor: str) -> bool:
+        """Stop `agent` acting for `user`, and end what the user granted it; False when there was nothing to end."""
+        earlier = await self._consents(user, agent)
+        async with self._changes.open("delegation.ended", actor, user=user, agent=agent) as transaction:
+            ended = await delete_tuple(transaction, _delegation(user, agent, None))
+            for grant in earlier:
+                await revoke_grant(transaction, grant)
+        return ended or bool(earlier)
+
+    async def _consents(self, user: str, agent: str) -> list[GrantRow]:
+        rows = await grant_rows(self._database)
+        mine = (row for row in rows if row.agent == agent and row.audience == row.granted_by == user)
+        return [row for row in mine if row.revoked_at is None]
+
+    def _validate(self, row: GrantRow) -> None:
+        for fact in tuples_of(row):
+            validate(self._vocabulary, fact)
+
+
+def _row(
+    agent: str, targets: tuple[Target, ...], audience: str, granted_by: str, reason: str, until: float | None
+) -> GrantRow:
+    now = time.time()
+    return GrantRow(
+        id=grant_id(now, secrets.token_bytes(10)),
+        agent=agent,
+        targets=targets,
+        audience=audience,
+        granted_by=granted_by,
+        reason=reason,
+        created_at=now,
+        expires_at=until,
+        revoked_at=None,
+        revoked_by=None,
+    )
+
+
+def _named(row: GrantRow) -> dict[str, object]:
+    return {
+        "grant": row.id,
+        "agent": row.agent,
+        "on": [f"{target.relation} {target.object}" for target in row.targets],
+        "audience": row.audience,
+        "reason": row.reason,
+        "expires_at": row.expires_at,
+    }
+
+
+def _delegation(user: str, agent: str, until: float | None) -> RelationshipTuple:
+    return RelationshipTuple(agent, _DELEGATOR, user, expiring(until))
+
+
+def _expiry(row: RelationshipTuple) -> str | None:
+    return str(row.condition.context["expires_at"]) if row.condition else None

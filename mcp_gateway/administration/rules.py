@@ -1,0 +1,106 @@
+"""Which relationships people may write by hand, and which relation a grant's level means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal, Protocol, TypeAlias
+
+from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.tool import Risk
+from mcp_gateway.storage.relationships import RelationshipTuple, refuse_contextual
+
+
+class Level(StrEnum):
+    """How far a grant reaches on a server or a resource."""
+
+    READ = "read"
+    WRITE = "write"
+    """Read and write, never destructive tools."""
+    ALL = "all"
+
+
+SelfGrant: TypeAlias = Literal["none", "read", "write"]
+"""The most a user may grant an agent without an administrator."""
+
+
+class Vocabulary(Protocol):
+    """What the relationship model can express."""
+
+    def validate_tuple(
+        self,
+        object_: str,
+        relation: str,
+        subject: str,
+        condition: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Raises OperatorError when the model has no place for such a tuple."""
+        ...
+
+
+def validate(vocabulary: Vocabulary, row: RelationshipTuple) -> None:
+    """Raises OperatorError when the model has no place for `row`."""
+    condition = row.condition
+    vocabulary.validate_tuple(
+        row.object,
+        row.relation,
+        row.subject,
+        condition.name if condition else None,
+        context=condition.context if condition else None,
+    )
+
+
+_ON_SERVER = {Level.READ: "agent_reader", Level.WRITE: "agent_writer", Level.ALL: "agent_caller"}
+_ON_RESOURCE = {Level.READ: "agent_reader", Level.WRITE: "agent_writer", Level.ALL: "agent_writer"}
+_ON_TOOL = "direct_agent"
+_TICKABLE: Mapping[SelfGrant, frozenset[Risk]] = {
+    "none": frozenset(),
+    "read": frozenset({Risk.READ}),
+    "write": frozenset({Risk.READ, Risk.WRITE}),
+}
+
+_GRANT_RELATIONS = frozenset({*_ON_SERVER.values(), *_ON_RESOURCE.values(), _ON_TOOL})
+_REVIEW_FACTS = frozenset(
+    {("tool", "server"), ("tool", "enabled"), ("tool", "read_only"), ("tool", "writable"), ("server", "enabled")}
+)
+"""Follow from the catalog's review state; written by hand they would contradict it."""
+
+
+def granted_relation(on: str, level: Level | None) -> str:
+    """The relation a grant writes on `on`; without a level a server or resource is granted for reading."""
+    kind = on.partition(":")[0]
+    if kind == "tool":
+        if level is not None:
+            raise OperatorError("a tool is granted whole; --access is for servers and resources", where=on)
+        return _ON_TOOL
+    return (_ON_SERVER if kind == "server" else _ON_RESOURCE)[level or Level.READ]
+
+
+def refuse_owned(row: RelationshipTuple) -> None:
+    """Refuse by hand what another command writes together with its record."""
+    refuse_contextual(row)
+    kind = row.object.partition(":")[0]
+    where = f"{row.subject} {row.relation} {row.object}"
+    if kind == "grant" or row.relation in _GRANT_RELATIONS:
+        raise OperatorError("what an agent may use is a grant", where=where, remedy="mcp-gateway grant add")
+    if (kind, row.relation) == ("agent", "delegator"):
+        raise OperatorError(
+            "who lets an agent act is a delegation",
+            where=where,
+            remedy="the user signs in through the agent and consents",
+        )
+    if (kind, row.relation) in _REVIEW_FACTS:
+        raise OperatorError(
+            "this fact follows from the review state", where=where, remedy="mcp-gateway server approve NAME"
+        )
+
+
+def ticked_relation(risk: Risk, ceiling: SelfGrant) -> str:
+    """What a tick on the consent page writes on a server; never destructive, never above the ceiling."""
+    if risk not in _TICKABLE[ceiling]:
+        raise OperatorError(
+            f"users may not grant {risk.value} tools to agents themselves here", remedy="see agents.self_grant"
+        )
+    return _ON_SERVER[Level(risk.value)]
