@@ -1,7 +1,8 @@
 """`GET /api/v1/events`: what happens, as server-sent events, for as long as the watcher is signed in.
 
-Events are `catalog`, `decision`, `lost` (`{"count"}`: this watcher read too slowly) and `end`
-(`{"reason"}`: sign in again). There is no replay: after a reconnect, read the lists anew.
+Events are `ready` (nothing is missed from here on), `catalog`, `decision`, `lost` (`{"count"}`:
+this watcher read too slowly) and `end` (`{"reason"}`: sign in again). There is no replay: after
+`ready`, read the lists anew.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def event_stream(request: Request, person: Person) -> EventSourceResponse:
 async def _frames(request: Request, person: Person) -> AsyncGenerator[ServerSentEvent]:
     inspection = desk_of(request).inspection
     try:
-        with inspection.watch() as subscription:
+        async with inspection.watch() as subscription:
+            yield _frame("ready", {})
             while True:
                 shown = await inspection.next_event(person, subscription, wait_seconds=TICK_SECONDS)
                 if await person_of(request) != person:

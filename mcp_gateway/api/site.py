@@ -44,7 +44,9 @@ _EVERYWHERE: _Responses = {
 }
 _BAD_REQUEST: _Responses = {400: {"model": Problem, "description": "Names the field that is wrong."}}
 _NOT_FOUND: _Responses = {404: {"model": Problem, "description": "Not there, or not for this person."}}
-_EVENTS: _Responses = {200: {"description": "Events `catalog`, `decision`, `lost`, `end`; data is one JSON object."}}
+_EVENTS: _Responses = {
+    200: {"description": "Events `ready`, `catalog`, `decision`, `lost`, `end`; data is a JSON object."}
+}
 
 SignedIn = Annotated[Person, Depends(person_of)]
 

@@ -8,8 +8,8 @@ directory, see everything, waiting and quarantined tools included.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -100,9 +100,13 @@ class Inspection:
             return await trail.whole(self._trail, wanted, limit=limit)
         return await trail.own(self._trail, asker.user, wanted, limit=limit)
 
-    def watch(self) -> AbstractContextManager[Subscription]:
-        """A place in the stream of events, to be read through `next_event` only."""
-        return self._events.subscribe()
+    @asynccontextmanager
+    async def watch(self) -> AsyncGenerator[Subscription]:
+        """A place in the stream of events from now on, to be read through `next_event` only."""
+        # What other processes have done so far is no news.
+        await self._catch_up()
+        with self._events.subscribe() as subscription:
+            yield subscription
 
     async def next_event(self, asker: Asker, subscription: Subscription, *, wait_seconds: float) -> Shown | None:
         """What happened next, if it happens in time and `asker` may see it now. Raises EndOfStream at the end."""
