@@ -29,6 +29,8 @@ _WITH_HEADER: dict[str, Any] = {
     "properties": {"region": {"type": "string", "x-mcp-header": "Region", "description": "Repeated in a header"}},
 }
 _SCHEMAS: dict[str, dict[str, Any]] = {
+    # The header scenario calls the first tool of the list without arguments, and a gateway may list by name.
+    "a_tool_without_arguments": _NOTHING,
     **dict.fromkeys(contents.CONTENT_TOOLS, _NOTHING),
     **dict.fromkeys(rounds.ROUND_TOOLS, _NOTHING),
     **dict.fromkeys(
@@ -107,7 +109,7 @@ class Fixtures:
                 return await pushes.announce(self.bus, "tools")
             case "test_trigger_prompt_change":
                 return await pushes.announce(self.bus, "prompts")
-            case "test_x_mcp_header" | "json_schema_2020_12_tool":
+            case "a_tool_without_arguments" | "test_x_mcp_header" | "json_schema_2020_12_tool":
                 return rounds.done(f"Received {sorted(given)}")
             case _:
                 raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name}")
