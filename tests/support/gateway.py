@@ -9,12 +9,12 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import ROOT, Running, free_port, listening, running, wait_until
+from tests.support.processes import ROOT, Running, free_port, listening, running, start, wait_until
 
 PASSWORD = "correct horse battery staple"
 _COMMAND_SECONDS = 60
@@ -58,19 +58,33 @@ class Installation:
         self.cli("user", "add", name, "--password-stdin", stdin=PASSWORD)
         self.cli("access", "add", f"user:{name}", "caller", f"server:{calls}")
 
-    def let_agent_act(self, agent: str, user: str, *, server: str) -> None:
-        """What consent and an administrator together would allow: every tool of `server`."""
-        self.cli("access", "add", f"user:{user}", "delegator", f"agent:{agent}")
-        reason = ("--for", f"user:{user}", "--reason", "test")
-        self.cli("grant", "add", "--agent", agent, "--on", f"server:{server}", "--access", "all", *reason)
+    def let_agent_act(self, agent: str, user: str, *, server: str, access: str = "all") -> str:
+        """What consent and an administrator together would allow on `server`; the grant's id."""
+        self.cli("delegation", "add", "--user", user, "--agent", agent)
+        reach = ("--on", f"server:{server}", "--access", access)
+        given = self.json("grant", "add", "--agent", agent, *reach, "--for", f"user:{user}", "--reason", "test")
+        return str(given["id"])
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.cli(*arguments, "--json"))
+
+    def start(self) -> Running:
+        """Serve until the caller stops or kills it."""
+        started = start(self._serve, log=self.folder / "log")
+        wait_until(listening(self.port), seconds=_READY_SECONDS, what="the gateway's port")
+        return started
+
+    @property
+    def _serve(self) -> list[str]:
+        return [sys.executable, "-m", "mcp_gateway", "--config", str(self.config), "serve", "--quiet"]
 
     def token(self, *, user: str, agent: str, server: str | None = None) -> str:
         return self.cli("token", "--user", user, "--agent", agent, "--resource", self.endpoint(server))
 
     @contextlib.contextmanager
-    def serving(self) -> Generator[Running]:
-        command = [sys.executable, "-m", "mcp_gateway", "--config", str(self.config), "serve", "--quiet"]
-        with running(command, ready=listening(self.port), seconds=_READY_SECONDS) as process:
+    def serving(self, *, prefix: Sequence[str] = ()) -> Generator[Running]:
+        """The gateway, until the block ends; `prefix` goes before its command line."""
+        with running([*prefix, *self._serve], ready=listening(self.port), seconds=_READY_SECONDS) as process:
             yield process
 
     def wait_for_tools(self, server: str, *, count: int) -> None:
@@ -118,3 +132,8 @@ def http_entry(name: str, url: str, **more: Any) -> str:
         **more,
     }
     return json.dumps(entry)
+
+
+def sample_tickets(url: str) -> str:
+    """The sample's own registry entry, at the port where a test runs it."""
+    return (ROOT / "registry" / "tickets.yaml").read_text().replace("http://127.0.0.1:8101/mcp", url)
