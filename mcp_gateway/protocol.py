@@ -1,31 +1,37 @@
 """What we take from the MCP SDK's pure parts, behind one door: versions, header codec, request ladder.
 
 No I/O. The SDK's servers and clients are not used on the call path; they drop unknown fields and
-cost many times the CPU.
+cost many times the CPU. Importing any part of the SDK imports all of it (about 0.9 s of CPU), so
+that happens on first use; the constants below are compared with the SDK's by a test.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from mcp.shared.inbound import (
-    InboundLadderRejection,
-    classify_inbound_request,
-    find_invalid_x_mcp_header,
-    validate_mcp_param_headers,
-)
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION, MODERN_PROTOCOL_VERSIONS
+from functools import cache
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mcp_gateway.errors import BadRequest
 
-LEGACY_VERSIONS = frozenset(HANDSHAKE_PROTOCOL_VERSIONS)
-LATEST_LEGACY_VERSION: str = LATEST_HANDSHAKE_VERSION
-MODERN_VERSIONS: tuple[str, ...] = tuple(MODERN_PROTOCOL_VERSIONS)
+if TYPE_CHECKING:
+    from mcp.shared.inbound import InboundLadderRejection
+
+LEGACY_VERSIONS = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
+LATEST_LEGACY_VERSION = "2025-11-25"
+MODERN_VERSIONS = ("2026-07-28",)
 MODERN_VERSION = MODERN_VERSIONS[-1]
 
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 META_SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+
+HTTP_STATUS: Mapping[int, int] = MappingProxyType(
+    {-32700: 400, -32600: 400, -32602: 400, -32020: 400, -32021: 400, -32022: 400, -32601: 404}
+)
+"""JSON-RPC error code of a modern answer → HTTP status; others are 200."""
+
+HeaderMap: TypeAlias = Mapping[tuple[str, ...], str]
+"""Path of a property in the arguments → token of its `Mcp-Param-*` header."""
 
 _CODES = {
     -32602: "request.malformed",
@@ -35,13 +41,21 @@ _CODES = {
 }
 
 
+@cache
+def load() -> ModuleType:
+    """The SDK's module; call it ahead of the first request."""
+    from mcp.shared import inbound
+
+    return inbound
+
+
 def check_modern(body: Mapping[str, Any], headers: Mapping[str, str]) -> str:
     """The protocol version of a modern request whose `_meta` and headers are complete and agree with its body.
 
     Raises BadRequest with the ladder's first failure (MCP 2026-07-28 basic/transports/streamable-http).
     """
-    verdict = classify_inbound_request(body, headers=headers)
-    if isinstance(verdict, InboundLadderRejection):
+    verdict = load().classify_inbound_request(body, headers=headers)
+    if hasattr(verdict, "code"):
         raise _refusal(verdict)
     return verdict.protocol_version
 
@@ -56,14 +70,29 @@ def unsupported_version(requested: str) -> BadRequest:
 
 def check_param_headers(input_schema: Any, arguments: Mapping[str, Any], headers: Mapping[str, str]) -> None:
     """Raise BadRequest unless each `Mcp-Param-*` header the schema asks for equals its argument."""
-    rejection = validate_mcp_param_headers(input_schema, arguments, headers)
+    rejection = load().validate_mcp_param_headers(input_schema, arguments, headers)
     if rejection is not None:
         raise _refusal(rejection)
 
 
 def invalid_header_annotation(input_schema: Any) -> str | None:
     """Why HTTP clients would have to drop a tool with this schema, or None."""
-    return find_invalid_x_mcp_header(input_schema)
+    return load().find_invalid_x_mcp_header(input_schema)
+
+
+def header_map(input_schema: Any) -> HeaderMap:
+    """The properties a tool wants mirrored into headers."""
+    return load().x_mcp_header_map(input_schema)
+
+
+def param_headers(properties: HeaderMap, arguments: Mapping[str, Any]) -> Mapping[str, str]:
+    """The `Mcp-Param-*` headers of a call."""
+    return load().mcp_param_headers(properties, arguments)
+
+
+def encode_header_value(value: str) -> str:
+    """A header value any HTTP hop carries unchanged."""
+    return load().encode_header_value(value)
 
 
 def _refusal(rejection: InboundLadderRejection) -> BadRequest:

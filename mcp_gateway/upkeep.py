@@ -52,7 +52,9 @@ class Upkeep:
     async def declare(self) -> None:
         """Read the registry for the first time; raises OperatorError, because there is no good state to keep yet."""
         self._seen = self._stamp()
-        await self._declare(registry.load(self._registry_dir))
+        upstreams = registry.load(self._registry_dir)
+        await self._reload_policies()
+        await self._declare(upstreams)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -189,7 +189,7 @@ class Entry:
         if self.tool is not None:
             fields.update(record.about_tool(self.tool))
         said = exc.decision if isinstance(exc, AccessDenied) else None
-        decision = said or self.decision
+        decision = self.decision if said is None else said
         if decision is not None:
             fields.update(record.about_decision(decision))
         if self._arguments is not None:
@@ -202,8 +202,12 @@ class Entry:
         return fields
 
 
-def _size(answer: Answer) -> int:
-    return len(orjson.dumps(answer.result if answer.error is None else answer.error))
+def _size(answer: Answer) -> int | None:
+    try:
+        return len(orjson.dumps(answer.result if answer.error is None else answer.error))
+    except TypeError:
+        # What an upstream may send must not decide whether its outcome is recorded.
+        return None
 
 
 @lru_cache(maxsize=64)

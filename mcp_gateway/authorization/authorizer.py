@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from mcp_gateway.authorization.explain import Explanation, explanation
@@ -63,6 +63,14 @@ class Authorization:
         """Read every relationship; until then everything is denied."""
         self._cache.clear()
         await _available(self._relationships.load(database))
+
+    async def adopt(self, relationships: Relationships, database: Database) -> None:
+        """Decide by another model or backend; the present one decides until the other has read everything."""
+        await _available(relationships.load(database))
+        while relationships.revision < self._relationships.revision:  # followed meanwhile
+            await _available(relationships.load(database))
+        self._relationships = relationships
+        self._cache.clear()
 
     async def follow(self, changes: Sequence[Change]) -> None:
         self._cache.clear()
@@ -138,14 +146,14 @@ class Authorization:
         legs = self._relationships.legs
         in_context = (principal.user, principal.agent)
         first = await self._ask(questions(principal, tool, resources), in_context, now)
-        decision = judge(principal, tool, resources, answers=first.answers, legs=legs)
+        decision = judge(principal, tool, resources, answers=first, legs=legs)
+        if decision.allowed and not every_side:
+            return decision
         missing = sides(principal, tool, resources, answers={} if every_side else first.answers, legs=legs)
-        if missing and (every_side or not decision.allowed):
-            second = await self._ask(missing, in_context, now)
-            answers = {**first.answers, **second.answers}
-            decision = judge(principal, tool, resources, answers=answers, legs=legs)
-            first = replace(first, valid_until=_earlier(first.valid_until, second.valid_until))
-        return replace(decision, revision=first.revision, model_id=first.model_id, valid_until=first.valid_until)
+        if not missing:
+            return decision
+        second = await self._ask(missing, in_context, now)
+        return judge(principal, tool, resources, answers=_together(first, second), legs=legs)
 
     async def _ask(self, checks: Sequence[Check], in_context: InContext | None, now: float) -> Answers:
         answers = await _available(self._relationships.answer(checks, in_context=in_context, now=now))
@@ -174,6 +182,12 @@ class Authorization:
         self._cache[key] = decision
         if len(self._cache) > self._cached_decisions:
             self._cache.popitem(last=False)
+
+
+def _together(first: Answers, second: Answers) -> Answers:
+    """Both batches, as of the first: the second only names what the first denied."""
+    valid_until = _earlier(first.valid_until, second.valid_until)
+    return Answers({**second.answers, **first.answers}, first.revision, first.model_id, valid_until)
 
 
 def _earlier(one: float | None, other: float | None) -> float | None:

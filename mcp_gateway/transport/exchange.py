@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
-
 from mcp_gateway.errors import BadRequest, GatewayError
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
+from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.challenge import challenge
 from mcp_gateway.transport.classify import meta_of, progress_token
@@ -106,7 +105,7 @@ class Exchange:
     def _status_of_code(self, code: object) -> int:
         if self.era is Era.LEGACY or not isinstance(code, int):
             return 200
-        return ERROR_CODE_HTTP_STATUS.get(code, 200)
+        return HTTP_STATUS.get(code, 200)
 
 
 def unknown_method() -> BadRequest:

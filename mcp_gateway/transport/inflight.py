@@ -63,10 +63,9 @@ class InFlight:
         self._by_key: dict[tuple[str, str | int], Flight] = {}
         self._idle = anyio.Event()
 
-    async def run(self, *, ready: Callable[[], None]) -> None:
+    async def run(self) -> None:
         """Watch until cancelled."""
         async with anyio.create_task_group() as tasks:
-            ready()
             while True:
                 await anyio.sleep(_TICK_SECONDS)
                 self._look(tasks, time.monotonic())

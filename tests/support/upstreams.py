@@ -29,6 +29,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_gateway.model.call import Era as CallEra
@@ -305,7 +306,10 @@ async def _ask(ctx: _Context, _arguments: _Arguments, _record: Record) -> types.
     """Asks the client something, as legacy servers may; what comes back is the result."""
     try:
         await ctx.session.send_request(
-            types.ListRootsRequest(), types.ListRootsResult, metadata=None, request_read_timeout_seconds=5
+            types.ListRootsRequest(),
+            types.ListRootsResult,
+            metadata=ServerMessageMetadata(related_request_id=ctx.request_id),
+            request_read_timeout_seconds=5,
         )
     except MCPError as exc:
         return _text(f"refused {exc.error.code}")
@@ -473,7 +477,8 @@ class ScriptedUpstream:
     """The peer closed a connection in the middle of a script."""
 
     def entry(self, **changed: Any) -> Upstream:
-        return http_entry("scripted", self.url, **{"protocol": "modern", **changed})
+        settings = {"name": "scripted", "url": self.url, "protocol": "modern", **changed}
+        return http_entry(settings.pop("name"), settings.pop("url"), **settings)
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""Settings to objects: the only package that names concrete classes and reads settings."""

@@ -1,0 +1,176 @@
+"""The office: everything but the doors, over one data directory. The command line works with it, and so does the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from mcp_gateway.administration import Administration
+from mcp_gateway.audit import Journal, Trail
+from mcp_gateway.authorization import Authorization
+from mcp_gateway.authorization.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.model import Model, load_model
+from mcp_gateway.authserver.keys import KeyRing
+from mcp_gateway.authserver.users import Users
+from mcp_gateway.catalog import Catalog, Review
+from mcp_gateway.guards.schema_lint import lint
+from mcp_gateway.inspection import Event, EventBoard, Inspection
+from mcp_gateway.model.tool import JsonObject, Upstream
+from mcp_gateway.protocol import invalid_header_annotation
+from mcp_gateway.settings import Settings
+from mcp_gateway.storage import ChangeFeed, Database
+from mcp_gateway.storage.data_dir import DataDir
+from mcp_gateway.storage.database import migrate
+from mcp_gateway.upstream import Limits, Upstreams
+
+MODEL_FILE = "model.fga"
+
+
+@dataclass(slots=True)
+class Vocabulary:
+    """The relationship model in force; replaced whole when the policy files change."""
+
+    model: Model
+
+    def validate_tuple(
+        self,
+        object_: str,
+        relation: str,
+        subject: str,
+        condition: str | None = None,
+        *,
+        context: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.model.validate_tuple(object_, relation, subject, condition, context=context)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What the command line and the server both work with, over one data directory."""
+
+    settings: Settings
+    data_dir: DataDir
+    database: Database
+    feed: ChangeFeed
+    journal: Journal
+    users: Users
+    keys: KeyRing
+    upstreams: Upstreams
+    catalog: Catalog
+    review: Review
+    vocabulary: Vocabulary
+    authorization: Authorization
+    administration: Administration
+    inspection: Inspection
+    events: EventBoard
+
+
+@asynccontextmanager
+async def office(settings: Settings) -> AsyncGenerator[Office]:
+    """Everything but the doors; makes the data directory where there is none. Raises OperatorError."""
+    data_dir = DataDir(settings.data_dir)
+    data_dir.prepare()
+    await anyio.to_thread.run_sync(migrate, data_dir.database)
+    database = Database(data_dir.database)
+    feed = ChangeFeed(database)
+    events = EventBoard()
+    limits = Limits(response_bytes=settings.limits.answer_bytes)
+    try:
+        async with (
+            Upstreams(data_dir.secrets, limits=limits) as upstreams,
+            Journal(data_dir.audit, durability=settings.audit.durability, observe=partial(_publish, events)) as journal,
+        ):
+            made = _office(settings, data_dir, database, feed, journal, upstreams, events)
+            await made.authorization.load(database)
+            await made.catalog.load()
+            yield made
+    finally:
+        events.close()
+        feed.close()
+        await database.close()
+
+
+def _office(
+    settings: Settings,
+    data_dir: DataDir,
+    database: Database,
+    feed: ChangeFeed,
+    journal: Journal,
+    upstreams: Upstreams,
+    events: EventBoard,
+) -> Office:
+    vocabulary = Vocabulary(policies(settings.policies, ()))
+    authorization = Authorization(EmbeddedRelationships(vocabulary.model))
+    catalog = Catalog(database)
+    review = Review(database, upstreams.list_tools, _lint)
+    users = Users(data_dir.users)
+    for follower in (authorization, catalog, events):
+        feed.add(follower)
+    return Office(
+        settings=settings,
+        data_dir=data_dir,
+        database=database,
+        feed=feed,
+        journal=journal,
+        users=users,
+        keys=KeyRing(data_dir.keys),
+        upstreams=upstreams,
+        catalog=catalog,
+        review=review,
+        vocabulary=vocabulary,
+        authorization=authorization,
+        administration=Administration(
+            database,
+            journal,
+            vocabulary,
+            users=users,
+            review=review,
+            registry=settings.registry,
+            check_policies=partial(policies, settings.policies),
+        ),
+        inspection=Inspection(
+            catalog=catalog, authorization=authorization, trail=Trail(data_dir.audit), feed=feed, events=events
+        ),
+        events=events,
+    )
+
+
+def policies(directory: Path, upstreams: Sequence[Upstream]) -> Model:
+    """The model in `directory`, or the shipped one; raises OperatorError when it, or its fit to the registry, is wrong."""
+    path = directory / MODEL_FILE
+    model = load_model(path if path.exists() else shipped(MODEL_FILE, f"policies/{MODEL_FILE}"))
+    for upstream in upstreams:
+        for tool, policy in upstream.tools.items():
+            for rule in policy.resources:
+                model.require_governed(rule.type, rule.relation, where=f"registry: {upstream.name}.tools.{tool}")
+    return model
+
+
+def _publish(events: EventBoard, record: Mapping[str, Any]) -> None:
+    """Show a decision to whoever watches; the record itself stays in the audit."""
+    if record["kind"] not in {"intent", "decision"}:
+        return
+    public = {name: record.get(name) for name in ("request", "verb", "tool", "effect", "code")}
+    private = {name: record.get(name) for name in ("user", "agent", "reasons", "revision")}
+    user = record.get("user")
+    events.publish(Event("decision", time.time(), user, None, public, private))
+
+
+def _lint(definition: JsonObject) -> str | None:
+    """Why a tool would break clients or cannot be checked, None when it is fine."""
+    schema: Any = definition.get("inputSchema")
+    return lint(schema) or invalid_header_annotation(schema)
+
+
+def shipped(name: str, in_checkout: str) -> Path:
+    """A file that ships with the package, or stands in a checkout."""
+    packaged = Path(__file__).with_name(name)
+    return packaged if packaged.exists() else Path(__file__).resolve().parents[1] / in_checkout

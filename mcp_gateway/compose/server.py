@@ -1,0 +1,215 @@
+"""The server: the doors over an office, and what runs beside them. The order of the guards is a list here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from starlette.routing import BaseRoute, Mount
+
+from mcp_gateway import api, protocol
+from mcp_gateway.authorization.embedded import EmbeddedRelationships
+from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
+from mcp_gateway.authserver import Sessions as LoginSessions
+from mcp_gateway.catalog import registry
+from mcp_gateway.compose.office import Office, office, policies, shipped
+from mcp_gateway.consent import Ledger, Offers
+from mcp_gateway.errors import OperatorError, Unauthenticated
+from mcp_gateway.gateway import Gateway
+from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
+from mcp_gateway.identity import Identity, KeySource, RemoteKeys, TrustedIssuer
+from mcp_gateway.model.principal import Person
+from mcp_gateway.settings import IssuerSettings, Settings
+from mcp_gateway.storage.sessions import EndedSessions
+from mcp_gateway.transport.app import Application
+from mcp_gateway.transport.challenge import endpoint_path
+from mcp_gateway.transport.edge import Origins
+from mcp_gateway.transport.exchange import Parts
+from mcp_gateway.transport.inflight import InFlight
+from mcp_gateway.transport.lists import ToolPages
+from mcp_gateway.transport.sealing import Sealer
+from mcp_gateway.transport.serving import serve as listen
+from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.upkeep import Upkeep
+from mcp_gateway.upstream.fetch import fetch
+
+API_PATH = "/api/v1"
+_FOREIGN_LEEWAY_SECONDS = 60.0
+
+
+async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve until SIGINT or SIGTERM; raises OperatorError when the configuration does not allow a start."""
+    refused: OperatorError | None = None
+    async with office(settings) as made:
+        # The office owns task groups, which would wrap what is raised through them.
+        try:
+            await _serve(made, ready)
+        except OperatorError as exc:
+            refused = exc
+    if refused is not None:
+        raise refused
+
+
+async def _serve(made: Office, ready: Callable[[], None]) -> None:
+    settings = made.settings
+    await _first_start(made)
+    inflight = InFlight(settings.limits.concurrency)
+    upkeep = _upkeep(made)
+    app = await _application(made, inflight)
+    await upkeep.declare()
+    await made.feed.catch_up()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(inflight.run)
+        tasks.start_soon(upkeep.run)
+        # The protocol tables take a second to import; the first request should not wait for them.
+        tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
+        await listen(
+            app, server=settings.server, host=settings.host, port=settings.port, inflight=inflight, ready=ready
+        )
+        tasks.cancel_scope.cancel()
+
+
+def _upkeep(made: Office) -> Upkeep:
+    async def reload_policies() -> None:
+        upstreams = registry.load(made.settings.registry)
+        model = policies(made.settings.policies, upstreams)
+        if model.model_id != made.vocabulary.model.model_id:
+            await made.authorization.adopt(EmbeddedRelationships(model), made.database)
+            made.vocabulary.model = model
+
+    upkeep = Upkeep(
+        made.feed,
+        made.catalog,
+        made.review,
+        made.upstreams,
+        registry_dir=made.settings.registry,
+        policies_dir=made.settings.policies,
+        reload_policies=reload_policies,
+        discovery_seconds=made.settings.discovery_seconds,
+    )
+    made.feed.add(upkeep)
+    return upkeep
+
+
+async def _application(made: Office, inflight: InFlight) -> Application:
+    settings = made.settings
+    sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
+    ended = EndedSessions(made.database)
+    identity = Identity(made.database, _issuers(settings, made.keys))
+    for follower in (ended, identity):
+        await follower.load()
+        made.feed.add(follower)
+    gateway = Gateway(
+        feed=made.feed,
+        identity=identity,
+        catalog=made.catalog,
+        authorization=made.authorization,
+        guards=Guards([param_headers, SchemaGuard(), ConcurrencyGuard(settings.limits.concurrency_per_principal)]),
+        upstreams=made.upstreams,
+        journal=made.journal,
+    )
+    parts = Parts(
+        gateway=gateway,
+        origins=Origins.of(settings.origins),
+        sessions=Sessions(sealer, end=ended.add, ended=ended.__contains__),
+        pages=ToolPages(sealer),
+        inflight=inflight,
+        max_body_bytes=settings.limits.body_bytes,
+    )
+    login_sessions = LoginSessions(made.users, sealer, ended)
+    return Application(
+        parts,
+        [*await _login_routes(made, sealer, login_sessions), _api_mount(made, login_sessions, identity)],
+        authorization_servers=[issuer.issuer for issuer in settings.issuers],
+        auth_md=shipped("auth.md", "auth.md").read_text(encoding="utf-8"),
+    )
+
+
+async def _login_routes(made: Office, sealer: Sealer, sessions: LoginSessions) -> list[BaseRoute]:
+    settings = made.settings
+    server = AuthServer(
+        public_urls=settings.origins,
+        database=made.database,
+        users=made.users,
+        keys=made.keys,
+        sessions=sessions,
+        seals=sealer,
+        journal=made.journal,
+        offers=Offers(made.feed, made.catalog, made.authorization, settings.self_grant),
+        ledger=Ledger(made.administration, settings.self_grant),
+        known_resource=partial(_known_resource, made),
+        fetch=fetch,
+        registration=settings.registration_open,
+        registered=[
+            RegisteredClient(agent.id, tuple(agent.redirect_uris), agent.name or agent.id)
+            for agent in settings.agents.registered
+        ],
+        document_hosts=settings.login.client_documents,
+    )
+    await server.load()
+    return routes(server)
+
+
+def _api_mount(made: Office, sessions: LoginSessions, identity: Identity) -> BaseRoute:
+    async def person_of_cookies(cookies: Mapping[str, str]) -> Person | None:
+        if made.feed.moved():
+            await made.feed.catch_up()
+        return sessions.person(cookies)
+
+    async def person_of_bearer(authorization: str) -> Person:
+        """A token for the API itself; an agent cannot get one through the login."""
+        if made.feed.moved():
+            await made.feed.catch_up()
+        refusal = Unauthenticated(code="token.wrong_audience")
+        for origin in made.settings.origins:
+            try:
+                principal = await identity.authenticate(authorization, origin + API_PATH)
+            except Unauthenticated as exc:
+                refusal = exc
+                if exc.code != "token.wrong_audience":
+                    break
+            else:
+                return Person(principal.user, principal.token_id)
+        raise refusal
+
+    desk = api.Desk(made.inspection, person_of_cookies, person_of_bearer, tuple(made.settings.origins))
+    return Mount("/", api.app(desk))
+
+
+async def _first_start(made: Office) -> None:
+    """A gateway started without `setup` still has its administrator; the password is said once."""
+    password = await made.administration.setup(actor="gateway")
+    if password is not None:
+        print(f"First start: user admin, password {password} (shown once)", flush=True)
+
+
+def _issuers(settings: Settings, keys: KeySource) -> list[TrustedIssuer]:
+    local = [TrustedIssuer("local", origin, (), (ALGORITHM,), (TOKEN_TYPE,), 0.0, keys) for origin in settings.origins]
+    return local + [_foreign(issuer) for issuer in settings.issuers]
+
+
+def _foreign(issuer: IssuerSettings) -> TrustedIssuer:
+    return TrustedIssuer(
+        alias=issuer.alias,
+        issuer=issuer.issuer,
+        audiences=tuple(issuer.audiences),
+        algorithms=tuple(issuer.algorithms),
+        token_types=tuple(issuer.token_types),
+        leeway_seconds=_FOREIGN_LEEWAY_SECONDS,
+        keys=RemoteKeys(issuer.jwks_uri, partial(fetch, network=issuer.network)),
+    )
+
+
+def _known_resource(made: Office, url: str) -> str | None:
+    """The endpoint `url` names; scheme and host in any case, one trailing slash forgiven (RFC 8707 §2)."""
+    wanted = url.rstrip("/")
+    return next((known for known in resources(made) if known.lower() == wanted.lower()), None)
+
+
+def resources(made: Office) -> Sequence[str]:
+    """Every endpoint URL tokens can be for."""
+    endpoints = (None, *made.catalog.upstreams)
+    return [origin + endpoint_path(endpoint) for origin in made.settings.origins for endpoint in endpoints]

@@ -1,0 +1,73 @@
+"""What a user may hand to an agent on the consent page, and what becomes of the ticks.
+
+The authorization server asks here; the answer is the same rule that governs calls, and what is
+ticked is bounded again when it is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mcp_gateway.administration import Administration, SelfGrant
+from mcp_gateway.authorization import Authorization
+from mcp_gateway.authserver import Offer, OfferedLevel
+from mcp_gateway.catalog import Catalog
+from mcp_gateway.model.ids import AgentId, UserId
+from mcp_gateway.model.principal import Person
+from mcp_gateway.model.tool import Risk, Tool
+from mcp_gateway.storage import ChangeFeed
+
+_TICKABLE: Mapping[SelfGrant, frozenset[Risk]] = {
+    "none": frozenset(),
+    "read": frozenset({Risk.READ}),
+    "write": frozenset({Risk.READ, Risk.WRITE}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The servers and risk levels a user has tools in."""
+
+    feed: ChangeFeed
+    catalog: Catalog
+    authorization: Authorization
+    self_grant: SelfGrant
+
+    async def offers(self, user: UserId) -> Sequence[Offer]:
+        if self.feed.moved():
+            await self.feed.catch_up()
+        tools = self.catalog.every()
+        usable = await self.authorization.usable_by(Person(user, ""), tools, now=time.time())
+        by_server: dict[str, list[Tool]] = defaultdict(list)
+        for tool in tools:
+            if tool.id in usable:
+                by_server[tool.server].append(tool)
+        return [self._offer(server, found) for server, found in sorted(by_server.items())]
+
+    def _offer(self, server: str, tools: Sequence[Tool]) -> Offer:
+        levels = [
+            OfferedLevel(
+                risk,
+                tuple(tool.name for tool in tools if tool.risk is risk),
+                tickable=risk in _TICKABLE[self.self_grant],
+            )
+            for risk in Risk
+        ]
+        description = self.catalog.upstreams[server].description
+        return Offer(server, description, tuple(level for level in levels if level.tools))
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Writes an approved consent as a delegation and one grant for that user alone."""
+
+    administration: Administration
+    self_grant: SelfGrant
+
+    async def approve(
+        self, user: UserId, agent: AgentId, client: str, ticks: Mapping[str, Risk], expires: float
+    ) -> None:
+        await self.administration.approve_consent(user, agent, ticks, self_grant=self.self_grant, until=expires)
