@@ -25,6 +25,7 @@ from pyreqwest.exceptions import (
     PoolTimeoutError,
     PyreqwestError,
     RequestError,
+    RequestTimeoutError,
 )
 from pyreqwest.response import Response, ResponseBodyReader
 
@@ -34,6 +35,7 @@ from mcp_gateway.errors import (
     OutcomeUnknown,
     UpstreamFailure,
     UpstreamProtocolError,
+    UpstreamTimeout,
     UpstreamUnavailable,
 )
 from mcp_gateway.model.tool import HttpTransport, Risk
@@ -59,7 +61,7 @@ class Refused(UpstreamUnavailable):
 class HttpClient:
     """Safe to share; resolves on first use, and again when `refresh` is called."""
 
-    def __init__(self, transport: HttpTransport, resolve: Resolve, limits: Limits) -> None:
+    def __init__(self, transport: HttpTransport, *, timeout_seconds: float, resolve: Resolve, limits: Limits) -> None:
         parts = urlsplit(transport.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
             raise OperatorError("needs an http: or https: URL without credentials", where="transport.url")
@@ -70,6 +72,7 @@ class HttpClient:
         self._default_headers = [*_FIXED, *transport.headers]
         self._resolve = resolve
         self._limits = limits
+        self._timeout = timedelta(seconds=timeout_seconds)
         self._opening = anyio.Lock()
         self._addresses: tuple[str, ...] = ()
         self._client: Client | None = None
@@ -149,6 +152,8 @@ class HttpClient:
             .deflate(False)
             .user_agent("mcp-gateway")
             .default_headers(self._default_headers)
+            # A request that is cancelled before its answer begins goes on in the client; this ends it.
+            .timeout(self._timeout)
             .connect_timeout(timedelta(seconds=limits.connect_seconds))
             .max_connections(limits.connections)
             .pool_timeout(timedelta(seconds=limits.connect_seconds))
@@ -178,7 +183,9 @@ class HttpClient:
             case ConnectError() if _never_connected(exc):
                 self._turn()
                 return UpstreamUnavailable("no connection to the upstream")
-            case DecodeError():
+            case RequestTimeoutError():
+                return UpstreamTimeout("the upstream did not answer in time")
+            case DecodeError() | RequestError() if _undecodable(exc):
                 return UpstreamProtocolError("the upstream does not speak HTTP as it should")
             case _:
                 return OutcomeUnknown("the connection to the upstream broke before it answered")
@@ -271,6 +278,13 @@ def _never_connected(exc: RequestError) -> bool:
 async def _restored_cancellation() -> None:
     """pyreqwest raises a cancellation of its own, in which a cancel scope does not recognise itself; raise the scope's."""
     await anyio.lowlevel.checkpoint_if_cancelled()
+
+
+def _undecodable(exc: RequestError) -> bool:
+    """Bytes came, and they were not HTTP or not in the encoding they claim."""
+    causes = [cause["message"] for cause in exc.details["causes"] or ()]
+    broken_body = "request or response body error" in causes and "error reading a body from connection" not in causes
+    return broken_body or isinstance(exc, DecodeError)
 
 
 def _too_large() -> UpstreamProtocolError:

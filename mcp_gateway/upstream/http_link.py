@@ -41,7 +41,7 @@ class HttpLink:
         def end(session: LegacySession) -> None:
             tasks.start_soon(session.aclose)
 
-        self._http = HttpClient(transport, resolve, limits)
+        self._http = HttpClient(transport, timeout_seconds=upstream.timeout_seconds, resolve=resolve, limits=limits)
         credentials = Credentials(secrets, transport)
         self._modern = ModernLeg(self._http, credentials, limits)
         shared = upstream.sessions == "shared"

@@ -130,10 +130,10 @@ async def test_a_call_past_its_deadline_times_out_and_the_upstream_is_told(
             await upstream.record.until("cancelled")
 
 
-async def test_a_cancelled_call_is_cancelled_upstream_and_the_next_one_works(
+async def test_a_cancelled_call_is_cancelled_upstream_by_its_deadline_and_the_next_one_works(
     start: Start, request: pytest.FixtureRequest
 ) -> None:
-    async with start() as (upstreams, upstream):
+    async with start(timeout_seconds=3.0) as (upstreams, upstream):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(upstreams.forward, permit_for(upstream.entry, "slow"), Heard())
             await upstream.record.until("slow")
