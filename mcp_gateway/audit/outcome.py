@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from mcp_gateway.errors import (
     AccessDenied,
@@ -49,7 +50,8 @@ class Ending:
 
 def of_answer(answer: Answer) -> Ending:
     if answer.error is not None:
-        return Ending(Outcome.TOOL_ERROR, str(answer.error.get("code")))
+        code: Any = answer.error.get("code")
+        return Ending(Outcome.TOOL_ERROR, str(code) if isinstance(code, int) and abs(code) < 2**53 else "invalid")
     if answer.result is not None and answer.result.get("isError") is True:
         return Ending(Outcome.TOOL_ERROR, "isError")
     return Ending(Outcome.OK)

@@ -12,6 +12,7 @@ but for the resource ids that the questions name.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping, Set
 from typing import Any, TypeAlias, cast
 
@@ -33,6 +34,7 @@ GENESIS = "0" * 64
 
 _MAX_TEXT = 500
 _MAX_ITEMS = 100
+_TOO_LARGE = 2**63
 _HASH_START = b'{"hash":"'
 _HASH_END = len(_HASH_START) + 64
 
@@ -41,7 +43,11 @@ def seal(fields: Fields, *, seq: int, prev: str, writer: str, at: float) -> tupl
     """The line for `fields`, completed in place, as the `seq`-th record of `writer`; and its hash."""
     # In place and joined once: this runs twice per call.
     fields["at"], fields["writer"], fields["seq"], fields["prev"] = at, writer, seq, prev
-    body = orjson.dumps(fields)
+    try:
+        body = orjson.dumps(fields)
+    except TypeError:
+        # Something that is not JSON got in; a record with a shortened value is better than none.
+        body = orjson.dumps(plain(fields))
     digest = chain_hash(prev, body)
     return b"".join((_HASH_START, digest.encode(), b'",', body[1:], b"\n")), digest
 
@@ -102,7 +108,11 @@ def about_decision(decision: Decision) -> Fields:
 
 def about_arguments(arguments: Mapping[str, Any]) -> Fields:
     """Arguments by digest of their canonical JSON, so that a record proves but does not tell them."""
-    canonical = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
+    try:
+        canonical = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # A number or a text beyond what orjson writes; the door refuses those, the audit must not depend on it.
+        canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
     return {"arguments": hashlib.sha256(canonical).hexdigest(), "arguments_bytes": len(canonical)}
 
 
@@ -128,7 +138,7 @@ def names_digest(names: Collection[str]) -> str:
 
 def plain(value: object) -> Any:
     """`value` as bounded JSON: long text is cut, anything that is not JSON becomes text."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < _TOO_LARGE):
         return value
     if isinstance(value, str):
         return _bounded(value)
