@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from mcp_gateway.authserver.clients import Client, row_of
+from mcp_gateway.model.ids import AgentId
 from mcp_gateway.model.tool import Risk
+from mcp_gateway.storage.oauth import write_agent
 from tests.unit.authserver.desk import (
     CALLBACK,
     ISSUER,
@@ -27,6 +30,23 @@ async def test_the_page_names_the_client_and_where_the_answer_goes(desk: Desk) -
     assert "127.0.0.1:3334" in page.text
     assert "any program here can claim any" in page.text
     assert RESOURCE in page.text
+
+
+async def test_an_agent_the_operator_added_signs_in_and_is_said_to_be_the_operators(desk: Desk) -> None:
+    await desk.log_in()
+    added = Client("added-agent", AgentId("agent:local/added-agent"), "added", "Added", ("http://127.0.0.1/callback",))
+    async with desk.database.write("os:root") as transaction:
+        await write_agent(transaction, row_of(added, state="active", now=transaction.now))
+    page = await desk.ask(asking("added-agent", new_verifier()))
+    assert "Added, set up by your administrator" in page.text
+    assert "code" in answered(await desk.approve(page, "tickets:read"))
+
+
+async def test_an_agent_that_left_the_settings_is_known_no_more(desk: Desk) -> None:
+    left = Client("left-agent", AgentId("agent:local/left-agent"), "registered", "Left", (CALLBACK,))
+    async with desk.database.write("os:root") as transaction:
+        await write_agent(transaction, row_of(left, state="active", now=transaction.now))
+    assert (await desk.ask(asking("left-agent", new_verifier()))).status_code == 401
 
 
 async def test_nothing_is_ticked_beforehand_reading_comes_first_and_destruction_cannot_be_ticked(desk: Desk) -> None:

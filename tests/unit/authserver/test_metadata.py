@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from mcp_gateway.authserver import metadata
+from mcp_gateway.authserver import TRUSTED_HOSTS, metadata
 from tests.unit.authserver.desk import ISSUER, LOCALHOST, Desk, open_desk
 
 pytestmark = pytest.mark.anyio
@@ -60,3 +60,12 @@ async def test_without_registration_there_is_no_such_endpoint(tmp_path: Path) ->
 async def test_the_keys_are_published(desk: Desk) -> None:
     found = await desk.browser.get(metadata.JWKS)
     assert [key["kid"] for key in found.json()["keys"]] == [desk.server.keys.current.kid]
+
+
+async def test_the_page_for_agents_names_what_exists(desk: Desk) -> None:
+    told = (Path(__file__).parents[3] / "auth.md").read_text("utf-8")
+    described = (await desk.browser.get(metadata.WELL_KNOWN)).json()
+    for name in ("authorization_endpoint", "token_endpoint", "revocation_endpoint"):
+        assert described[name].removeprefix(ISSUER) in told
+    for value in (*described["scopes_supported"], *described["grant_types_supported"], *TRUSTED_HOSTS, "S256"):
+        assert f"{value}" in told
