@@ -186,7 +186,7 @@ class Exchange:
         """Family and client of an access token of ours; empty for anything else."""
         try:
             claims = jwt.decode(token, self.keys.verifying(), algorithms=[ALGORITHM]).claims
-        except (JoseError, ValueError, TypeError, KeyError):
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError):
             return "", ""
         return str(claims.get("fam", "")), str(claims.get("client_id", ""))
 

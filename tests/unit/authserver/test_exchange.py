@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import sqlite3
 from typing import Any
 
@@ -193,7 +194,8 @@ async def test_revoking_either_token_ends_the_sign_in(signed_in: Desk, which: st
 
 async def test_revoking_nothing_of_ours_is_fine_and_another_clients_is_refused(signed_in: Desk) -> None:
     client_id, tokens = await signed_in.sign_in()
-    for token in ("unknown", "a.b.c", "eyJhbGciOiJub25lIn0.e30."):
+    deep = base64.urlsafe_b64encode(b"[" * 5000).rstrip(b"=").decode()
+    for token in ("unknown", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "ü.ü.ü", f"{deep}.e30.x", "..", "\0", "W10.W10.W10"):
         answer = await signed_in.browser.post("/oauth/revoke", data={"client_id": client_id, "token": token})
         assert answer.status_code == 200
     other = {"client_id": await signed_in.register(), "token": tokens["refresh_token"]}
