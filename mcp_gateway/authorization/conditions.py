@@ -73,7 +73,11 @@ class CompiledCondition:
     def evaluate(self, stored: Mapping[str, Any], at: Circumstances) -> bool:
         if self.reads_clock and CLOCK not in stored:
             at.until(at.now if at.now is not None else 0.0)
-        result = self._program.eval(data=self._merged(stored, at))
+        merged = self._merged(stored, at)
+        try:
+            result = self._program.eval(data=merged)
+        except (RuntimeError, TypeError, ValueError) as exc:  # the iteration budget, among others
+            raise Undecidable(f"the condition `{self.name}` could not be evaluated") from exc
         if result.type() == cel.Type.BOOL:
             return result.value() is True
         raise Undecidable(f"the condition `{self.name}` could not be evaluated")

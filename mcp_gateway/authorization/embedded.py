@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from mcp_gateway.authorization.alike import group_alike, written_relations
 from mcp_gateway.authorization.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.evaluate import Query, compile_program
 from mcp_gateway.authorization.model import Model, subject_kind
@@ -13,11 +14,12 @@ from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.authorization.witness import witness
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
-from mcp_gateway.storage.relationships import all_tuples, tuple_of
+from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples, tuple_of
 
 _log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[Key, Row] = {}
+_NO_TYPES: Mapping[str, tuple[str, ...]] = {}
 
 
 class EmbeddedRelationships:
@@ -26,6 +28,7 @@ class EmbeddedRelationships:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._program = compile_program(model)
+        self._written = written_relations(model)
         self._index = TupleIndex(model)
         self._revision = 0
         self._loaded = False
@@ -49,6 +52,10 @@ class EmbeddedRelationships:
 
     async def load(self, database: Database) -> None:
         revision, tuples = await all_tuples(database)
+        self.replace(tuples, revision=revision)
+
+    def replace(self, tuples: Iterable[RelationshipTuple], *, revision: int) -> None:
+        """Forget everything and hold `tuples`, the store's content at `revision`."""
         self._index.load(tuples)
         self._revision, self._loaded = revision, True
         self._alarm()
@@ -81,8 +88,14 @@ class EmbeddedRelationships:
     ) -> Held:
         at = Circumstances(now, {})
         query = self._query(subject, at, _overlay(in_context))
-        held = tuple(object_ for object_ in objects if self._certainly(query, relation, object_))
-        return Held(held, self._revision, self._model.model_id, at.valid_until)
+        held: set[str] = set()
+        # A subject like `ticket:1#viewer` names an object itself, so no other object is like that one.
+        written = _NO_TYPES if "#" in subject else self._written
+        for group in group_alike(objects, written, self._index.rows):
+            if self._certainly(query, relation, group[0]):
+                held.update(group)
+        in_order = tuple(object_ for object_ in objects if object_ in held)
+        return Held(in_order, self._revision, self._model.model_id, at.valid_until)
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
         query = self._query(check.subject, Circumstances(now, {}), _overlay(in_context))

@@ -1,8 +1,7 @@
 """Check: does a subject have a relation on an object? OpenFGA's semantics over rows in memory. No I/O, no clock.
 
 Each relation of the model becomes one function `step(query, object, depth)`. A query remembers
-what it has found out, for all the questions of one subject. Three answers: NO, YES, and CYCLE, a
-no that leaned on itself: inside `but not` it denies on either side. A no found inside a cycle is
+what it has found out, for all the questions of one subject. A no found inside a cycle is
 remembered only where the cycle closes, because elsewhere the path decides.
 """
 
@@ -12,27 +11,23 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 from mcp_gateway.authorization.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.membership import is_member, only_written, search
 from mcp_gateway.authorization.model import Model, subject_kind
+from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, MAX_STEPS, NO, TOO_COMPLEX, YES
 from mcp_gateway.authorization.syntax import (
     Computed,
     Direct,
     Exclusion,
     From,
+    RelationDefinition,
     Rewrite,
     Union,
     parts_of,
 )
 from mcp_gateway.authorization.tuples import Key, Row
 
-NO, YES, CYCLE = 0, 1, 2
 _ON_PATH = 3
 """Remembered as `_ON_PATH + position` while a relation is being looked at."""
-
-_MAX_DEPTH = 25
-"""Hops from object to object, as OpenFGA's default."""
-
-_MAX_STEPS = 100_000
-"""Relations looked at for one question, about a tenth of a second: tangled groups could ask for far more."""
 
 _NOWHERE = 1 << 60
 
@@ -90,24 +85,33 @@ class Query:
         self.memo: dict[Key, int] = {}
         self.position = 0
         self.lowest = _NOWHERE
-        self.left = _MAX_STEPS
+        self.left = MAX_STEPS
 
     def holds(self, relation: str, object_: str) -> bool:
         """Undecidable when it cannot be said."""
-        step = self._steps.get(f"{object_.partition(':')[0]}#{relation}")
-        if step is None:
+        object_type, _, name = object_.partition(":")
+        step = self._steps.get(f"{object_type}#{relation}")
+        if step is None or not name:
             raise Undecidable(f"the model has no relation `{relation}` for `{object_}`")
-        self.left = _MAX_STEPS
+        self.left = MAX_STEPS
         return step(self, object_, 0) == YES
 
 
 def compile_program(model: Model) -> Program:
     # The functions reach each other through this very mapping.
     steps: dict[str, Step] = {}
+    members = only_written(model)
     for object_type, definitions in model.relations.items():
         for name, definition in definitions.items():
             key = f"{object_type}#{name}"
-            steps[key] = _relation(name, model.reach[key], _part(definition.rewrite, object_type, steps))
+            if key in members:
+                steps[key] = _membership(name, model.reach[key], model.reach)
+            elif isinstance(definition.rewrite, Direct):
+                steps[key] = _assigned(name, model.reach[key], steps)
+            else:
+                steps[key] = _relation(
+                    name, model.reach[key], _part(definition.rewrite, object_type, definitions, steps)
+                )
     return Program(steps, frozenset(steps).union(model.relations))
 
 
@@ -119,14 +123,15 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
         if known is not None:
             if known < _ON_PATH:
                 return known
-            query.lowest = min(query.lowest, known)
+            if known < query.lowest:
+                query.lowest = known
             return CYCLE
         if key == query.self_key:
             return YES
         if query.kind not in reach:
             return NO
-        if query.left == 0 or depth == _MAX_DEPTH:
-            raise Undecidable("the question is too complex")
+        if query.left <= 0 or depth == MAX_DEPTH:
+            raise Undecidable(TOO_COMPLEX)
         query.left -= 1
         mark = _ON_PATH + query.position
         outer, query.lowest = query.lowest, _NOWHERE
@@ -139,8 +144,10 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
             raise
         finally:
             query.position -= 1
-            closed = query.lowest >= mark
-            query.lowest = outer if closed else min(outer, query.lowest)
+            lowest = query.lowest
+            closed = lowest >= mark
+            if closed or outer < lowest:
+                query.lowest = outer
         if closed:
             memo[key] = answer
         else:
@@ -150,34 +157,71 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
     return step
 
 
-def _part(rewrite: Rewrite, object_type: str, steps: Mapping[str, Step]) -> _Part:
+def _assigned(name: str, reach: frozenset[str], steps: Mapping[str, Step]) -> Step:
+    """A relation that is only written, leading to others that are not."""
+    return _short_cut(name, _relation(name, reach, _direct(steps)))
+
+
+def _membership(name: str, reach: frozenset[str], every_reach: Mapping[str, frozenset[str]]) -> Step:
+    """A relation that is only written, as far as it leads."""
+
+    def step(query: Query, object_: str, depth: int) -> int:
+        key = (object_, name)
+        known = query.memo.get(key)
+        if known is None:
+            known = search(query, key, depth, every_reach) if query.kind in reach else NO
+            query.memo[key] = known
+        return known
+
+    return _short_cut(name, step)
+
+
+def _short_cut(name: str, otherwise: Step) -> Step:
+    """Most questions end here, with a look at one row."""
+
+    def step(query: Query, object_: str, depth: int) -> int:
+        key = (object_, name)
+        if key == query.self_key:
+            return YES
+        row = query.overlay.get(key) or query.rows.get(key)
+        if row is None:
+            return NO
+        direct = row.direct
+        if (query.subject in direct and direct[query.subject] is None) or (
+            query.wildcard in direct and direct[query.wildcard] is None
+        ):
+            return YES
+        return otherwise(query, object_, depth)
+
+    return step
+
+
+def _part(
+    rewrite: Rewrite, object_type: str, siblings: Mapping[str, RelationDefinition], steps: Mapping[str, Step]
+) -> _Part:
     if isinstance(rewrite, Direct):
         return _direct(steps)
     if isinstance(rewrite, Computed):
         return _computed(f"{object_type}#{rewrite.relation}", steps)
     if isinstance(rewrite, From):
-        return _from(rewrite, steps)
-    parts = tuple(_part(part, object_type, steps) for part in parts_of(rewrite))
+        return _from(rewrite, {one.type for one in siblings[rewrite.tupleset].restrictions}, steps)
+    parts = tuple(_part(part, object_type, siblings, steps) for part in parts_of(rewrite))
     if isinstance(rewrite, Union):
         return _union(parts)
     return _exclusion(*parts) if isinstance(rewrite, Exclusion) else _intersection(parts)
 
 
 def _direct(steps: Mapping[str, Step]) -> _Part:
-    def part(query: Query, object_: str, key: Key, depth: int) -> int:
+    def part(query: Query, _object: str, key: Key, depth: int) -> int:
         row = query.overlay.get(key) or query.rows.get(key)
         if row is None:
             return NO
         failure: Undecidable | None = None
-        direct = row.direct
-        for subject in (query.subject, query.wildcard):
-            if subject in direct:
-                rule = direct[subject]
-                try:
-                    if rule is None or rule.holds(query.at):
-                        return YES
-                except Undecidable as exc:
-                    failure = exc
+        try:
+            if is_member(query, row):
+                return YES
+        except Undecidable as exc:
+            failure = exc
         return _hop(query, row, steps, depth, failure) if row.usersets else _none(NO, failure)
 
     return part
@@ -185,17 +229,18 @@ def _direct(steps: Mapping[str, Step]) -> _Part:
 
 def _hop(query: Query, row: Row, steps: Mapping[str, Step], depth: int, failure: Undecidable | None) -> int:
     answer = NO
-    for object_, kind, rule in row.usersets.values():
+    query.left -= len(row.usersets)
+    for key, kind, rule in row.usersets.values():
         try:
             if rule is not None and not rule.holds(query.at):
                 continue
-            found = steps[kind](query, object_, depth + 1)
+            found = steps[kind](query, key[0], depth + 1)
         except Undecidable as exc:
             failure = failure or exc
             continue
         if found == YES:
             return YES
-        answer = max(answer, found)
+        answer = found or answer
     return _none(answer, failure)
 
 
@@ -206,8 +251,10 @@ def _computed(key: str, steps: Mapping[str, Step]) -> _Part:
     return part
 
 
-def _from(rewrite: From, steps: Mapping[str, Step]) -> _Part:
+def _from(rewrite: From, types: set[str], steps: Mapping[str, Step]) -> _Part:
     tupleset, suffix = rewrite.tupleset, f"#{rewrite.relation}"
+    # Mostly a tupleset leads to one type; then there is nothing to read out of the parent's id.
+    only = min(types) + suffix if len(types) == 1 else ""
 
     def part(query: Query, object_: str, _key: Key, depth: int) -> int:
         key = (object_, tupleset)
@@ -215,8 +262,9 @@ def _from(rewrite: From, steps: Mapping[str, Step]) -> _Part:
         if row is None:
             return NO
         answer, failure = NO, None
+        query.left -= len(row.direct)
         for parent, rule in row.direct.items():
-            step = steps.get(parent.partition(":")[0] + suffix)
+            step = steps.get(only or parent.partition(":")[0] + suffix)
             try:
                 if step is None or (rule is not None and not rule.holds(query.at)):
                     continue
@@ -226,7 +274,7 @@ def _from(rewrite: From, steps: Mapping[str, Step]) -> _Part:
                 continue
             if found == YES:
                 return YES
-            answer = max(answer, found)
+            answer = found or answer
         return _none(answer, failure)
 
     return part
@@ -243,7 +291,7 @@ def _union(parts: tuple[_Part, ...]) -> _Part:
                 continue
             if found == YES:
                 return YES
-            answer = max(answer, found)
+            answer = found or answer
         return _none(answer, failure)
 
     return part

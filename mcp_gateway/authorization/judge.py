@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from mcp_gateway.authorization.relationships import Legs
+from mcp_gateway.authorization.relationships import Answers, Legs
 from mcp_gateway.authorization.resources import Identified, Resource, Unidentified
 from mcp_gateway.model.decision import Check, Decision, Effect, Reason
 from mcp_gateway.model.principal import Principal
@@ -53,14 +53,17 @@ def sides(
     return tuple(asked)
 
 
-def judge(
-    principal: Principal, tool: Tool, resources: Identified, *, answers: Mapping[Check, bool], legs: LegsOf
-) -> Decision:
+def judge(principal: Principal, tool: Tool, resources: Identified, *, answers: Answers, legs: LegsOf) -> Decision:
     """Allow exactly when the tool is approved, the scope reaches, and every question was answered yes."""
-    reasons = tuple(dict.fromkeys(_objections(principal, tool, resources, answers, legs)))
-    if reasons:
-        return Decision(Effect.DENY, reasons, answers=answers)
-    return Decision(Effect.ALLOW, _ALLOWED, answers=answers)
+    reasons = tuple(dict.fromkeys(_objections(principal, tool, resources, answers.answers, legs)))
+    return Decision(
+        effect=Effect.DENY if reasons else Effect.ALLOW,
+        reasons=reasons or _ALLOWED,
+        answers=answers.answers,
+        revision=answers.revision,
+        model_id=answers.model_id,
+        valid_until=answers.valid_until,
+    )
 
 
 def public_code(decision: Decision) -> str:

@@ -25,7 +25,7 @@ Rule: TypeAlias = BoundCondition | None
 class Userset(NamedTuple):
     """`group:eng#member`, ready to hop to."""
 
-    object: str
+    key: Key
     kind: str
     """`group#member`."""
     condition: Rule
@@ -111,8 +111,8 @@ def accepted_rule(model: Model, one: RelationshipTuple) -> Rule | str:
 
 def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
     """Put a subject where its kind belongs."""
-    object_, hash_, _ = subject.partition("#")
+    object_, hash_, relation = subject.partition("#")
     if hash_:
-        usersets[subject] = Userset(object_, subject_kind(subject) or "", rule)
+        usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule)
     else:
         direct[subject] = rule

@@ -57,10 +57,10 @@ class _Path:
                 yield _line(subject, name, object_, rule)
                 return
         for subject, userset in row.usersets.items():
-            rule, relation = userset.condition, userset.kind.partition("#")[2]
-            if (rule is None or rule.holds(query.at)) and query.holds(relation, userset.object):
+            rule, (member_of, relation) = userset.condition, userset.key
+            if (rule is None or rule.holds(query.at)) and query.holds(relation, member_of):
                 yield _line(subject, name, object_, rule)
-                yield from self.relation(userset.object, relation)
+                yield from self.relation(member_of, relation)
                 return
 
     def _from(self, object_: str, rewrite: From) -> Iterator[str]:

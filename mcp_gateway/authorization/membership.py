@@ -1,0 +1,114 @@
+"""Membership in what is only written: groups in groups, roles of groups. A plain search, linear however tangled.
+
+A relation belongs here when it is nothing but tuples, and so is every relation its tuples lead to.
+Then each (object, relation) need be looked at once. What remains of `evaluate`'s rules: an
+undecided branch does not hide a true one, and a no that leans on itself is a CYCLE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from mcp_gateway.authorization.conditions import Undecidable
+from mcp_gateway.authorization.model import Model
+from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.syntax import Direct
+from mcp_gateway.authorization.tuples import Key, Row, Rule
+
+if TYPE_CHECKING:
+    from mcp_gateway.authorization.evaluate import Query
+
+
+def only_written(model: Model) -> frozenset[str]:
+    """`type#relation` of every relation that is nothing but tuples, as far as they lead."""
+    found = {
+        f"{object_type}#{name}"
+        for object_type, definitions in model.relations.items()
+        for name, definition in definitions.items()
+        if isinstance(definition.rewrite, Direct)
+    }
+    size = -1
+    while size != len(found):
+        size = len(found)
+        found = {key for key in found if all(kind in found for kind in model.accepted[key] if "#" in kind)}
+    return frozenset(found)
+
+
+def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[str]]) -> int:
+    """Level by level from `start` to the subject."""
+    seen, level, edges = {start}, [start], list[tuple[Key, Key]]()
+    failure: Undecidable | None = None
+    while level:
+        if depth == MAX_DEPTH or query.left < len(level):
+            raise failure or Undecidable(TOO_COMPLEX)
+        query.left -= len(level)
+        following: list[Key] = []
+        for key in level:
+            row = query.overlay.get(key) or query.rows.get(key)
+            if row is None:
+                continue
+            try:
+                if is_member(query, row):
+                    return YES
+            except Undecidable as exc:
+                failure = failure or exc
+            for userset in row.usersets.values():
+                if query.kind not in reach[userset.kind]:
+                    continue
+                try:
+                    if not _counts(userset.condition, query):
+                        continue
+                except Undecidable as exc:
+                    failure = failure or exc
+                    continue
+                if userset.key == query.self_key:
+                    return YES
+                edges.append((key, userset.key))
+                if userset.key not in seen:
+                    seen.add(userset.key)
+                    following.append(userset.key)
+        level = following
+        depth += 1
+    if failure is not None:
+        raise failure
+    # A tree has one edge fewer than objects; only more can close a cycle.
+    return CYCLE if len(edges) >= len(seen) and _circular(seen, edges) else NO
+
+
+def is_member(query: Query, row: Row) -> bool:
+    """The subject or everybody of its type stands in the row itself."""
+    direct = row.direct
+    failure: Undecidable | None = None
+    for subject in (query.subject, query.wildcard):
+        if subject in direct:
+            try:
+                if _counts(direct[subject], query):
+                    return True
+            except Undecidable as exc:
+                failure = exc
+    if failure is not None:
+        raise failure
+    return False
+
+
+def _counts(rule: Rule, query: Query) -> bool:
+    return rule is None or rule.holds(query.at)
+
+
+def _circular(nodes: Iterable[Key], edges: list[tuple[Key, Key]]) -> bool:
+    """Whatever remains after taking away, again and again, what nothing leads to, goes round."""
+    leading = dict.fromkeys(nodes, 0)
+    out: dict[Key, list[Key]] = {}
+    for source, target in edges:
+        leading[target] += 1
+        out.setdefault(source, []).append(target)
+    free = [node for node, count in leading.items() if not count]
+    removed = 0
+    while free:
+        removed += 1
+        for target in out.get(free.pop(), ()):
+            leading[target] -= 1
+            if not leading[target]:
+                free.append(target)
+    return removed < len(leading)
