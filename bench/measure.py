@@ -1,0 +1,105 @@
+"""One cell: run the load against a target, read the processor time its process used meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.load import Plan, Seen
+from bench.targets import Target, pinned
+from tests.support.processes import ROOT
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_LOAD_SECONDS = 90
+_ENOUGH = 10
+_SLOW_TIMES = 4
+_TOLERATED_FAILURES = 0.01
+
+
+class Unusable(Exception):
+    """A target that answers errors measures nothing; the message is its first answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    cpu_us: float
+    """Processor time of the target's process per request."""
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all threads of a process."""
+    # The name in the second field may hold spaces and parentheses.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
+
+
+def cell(
+    target: Target,
+    request: tuple[dict[str, str], str],
+    *,
+    connections: int,
+    seconds: float = 1.5,
+    rate: float | None = None,
+) -> Cell:
+    measured = _cell(target, request, connections=connections, seconds=seconds, rate=rate)
+    if measured is None:
+        # A slow proxy answers nobody within a short measurement.
+        measured = _cell(target, request, connections=connections, seconds=_SLOW_TIMES * seconds, rate=rate)
+    if measured is None:
+        raise Unusable(f"{target.name} answered too few requests to measure")
+    return measured
+
+
+def _cell(
+    target: Target, request: tuple[dict[str, str], str], *, connections: int, seconds: float, rate: float | None
+) -> Cell | None:
+    """None when too few were answered in time."""
+    headers, body = request
+    plan = Plan(target.port, target.path, headers, body, connections, seconds, warm_seconds=0.3, rate=rate)
+    before = cpu_seconds(target.pid)
+    seen = _load(plan, target.load_core)
+    used = cpu_seconds(target.pid) - before
+    if seen.failed > seen.requests * _TOLERATED_FAILURES:
+        raise Unusable(f"{target.name}: {seen.failed} of {seen.requests} requests failed: {seen.first_failure}")
+    if seen.measured < _ENOUGH:
+        return None
+    return Cell(1e6 * used / seen.requests, seen.per_second, seen.p50_ms, seen.p99_ms)
+
+
+def _load(plan: Plan, core: int) -> Seen:
+    command = pinned([sys.executable, "-m", "bench.load"], core)
+    answer = subprocess.run(
+        command,
+        input=json.dumps(asdict(plan)),
+        capture_output=True,
+        text=True,
+        timeout=_LOAD_SECONDS,
+        cwd=ROOT,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise Unusable(f"the load generator ended with {answer.returncode}: {answer.stderr[-500:]}")
+    return Seen(**json.loads(answer.stdout))
+
+
+def median(cells: Sequence[Cell]) -> Cell:
+    """Field by field."""
+
+    def of(values: Iterable[float]) -> float:
+        return statistics.median(values)
+
+    return Cell(
+        cpu_us=of(one.cpu_us for one in cells),
+        per_second=of(one.per_second for one in cells),
+        p50_ms=of(one.p50_ms for one in cells),
+        p99_ms=of(one.p99_ms for one in cells),
+    )
