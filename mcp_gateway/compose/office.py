@@ -172,5 +172,6 @@ def _lint(definition: JsonObject) -> str | None:
 
 def shipped(name: str, in_checkout: str) -> Path:
     """A file that ships with the package, or stands in a checkout."""
-    packaged = Path(__file__).with_name(name)
-    return packaged if packaged.exists() else Path(__file__).resolve().parents[1] / in_checkout
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / name
+    return packaged if packaged.exists() else package.parent / in_checkout

@@ -67,7 +67,13 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
         await listen(
-            app, server=settings.server, host=settings.host, port=settings.port, inflight=inflight, ready=ready
+            app,
+            server=settings.server,
+            host=settings.host,
+            port=settings.port,
+            inflight=inflight,
+            ready=ready,
+            stopping=made.events.close,
         )
         tasks.cancel_scope.cancel()
 

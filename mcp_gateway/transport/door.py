@@ -26,6 +26,9 @@ from mcp_gateway.transport.strict_json import parse_message
 
 log = logging.getLogger(__name__)
 
+_HEARD_OUT_BYTES = 33_554_432
+"""How much of a body that is too large is read and dropped before the answer."""
+
 
 async def answer(
     parts: Parts, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, endpoint: str | None
@@ -109,29 +112,39 @@ async def _notification(exchange: Exchange) -> None:
 
 
 async def _body(exchange: Exchange, receive: Receive) -> bytes:
-    limit = exchange.parts.max_body_bytes
     length = exchange.headers.get("content-length", "0")
-    if not length.isdigit() or int(length[:20]) > limit:
-        raise BadRequest(f"the body is larger than {limit} bytes", code="request.too_large")
+    if not length.isdigit():
+        raise BadRequest("content-length must be a number")
     event = await receive()
     body: bytes = event.get("body", b"")
     if event.get("more_body", False):
         body = await _rest_of_body(exchange, receive, bytearray(body))
-    if len(body) > limit:
-        raise BadRequest(f"the body is larger than {limit} bytes", code="request.too_large")
+    if len(body) > exchange.parts.max_body_bytes:
+        raise _too_large(exchange)
     return body
 
 
 async def _rest_of_body(exchange: Exchange, receive: Receive, body: bytearray) -> bytes:
-    while len(body) <= exchange.parts.max_body_bytes:
+    """Keeps no more than the limit, and reads on a little: a client that is still sending would not hear the refusal."""
+    limit, seen = exchange.parts.max_body_bytes, len(body)
+    while seen <= limit + _HEARD_OUT_BYTES:
         event = await receive()
         if event["type"] == "http.disconnect":
             raise BadRequest("the client left before its request was complete")
-        body += event.get("body", b"")
+        chunk: bytes = event.get("body", b"")
+        seen += len(chunk)
+        if len(body) <= limit:
+            body += chunk
         exchange.flight.heard()
         if not event.get("more_body", False):
             break
+    if seen > limit:
+        raise _too_large(exchange)
     return bytes(body)
+
+
+def _too_large(exchange: Exchange) -> BadRequest:
+    return BadRequest(f"the body is larger than {exchange.parts.max_body_bytes} bytes", code="request.too_large")
 
 
 def _refuse_cancelled(exchange: Exchange) -> None:

@@ -36,12 +36,16 @@ async def serve(
     port: int,
     inflight: InFlight,
     ready: Callable[[], None],
+    stopping: Callable[[], None],
 ) -> None:
-    """Serve `app` until SIGINT or SIGTERM; `ready` is called once connections are accepted."""
+    """Serve `app` until SIGINT or SIGTERM; `ready` is called once connections are accepted.
+
+    `stopping` is called on the signal: it ends the streams that would otherwise never be over.
+    """
     run = _granian if server == "granian" else _uvicorn
     async with anyio.create_task_group() as tasks:
         stop = anyio.Event()
-        tasks.start_soon(_on_signal, stop)
+        tasks.start_soon(_on_signal, stop, stopping)
         tasks.start_soon(_announce, host, port, ready)
         await run(app, host, port, inflight, stop)
         tasks.cancel_scope.cancel()
@@ -93,10 +97,11 @@ class _Uvicorn(uvicorn.Server):
         return
 
 
-async def _on_signal(stop: anyio.Event) -> None:
+async def _on_signal(stop: anyio.Event, stopping: Callable[[], None]) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for number in signals:
             log.info("received %s, finishing what is under way", signal.Signals(number).name)
+            stopping()
             stop.set()
             return
 

@@ -87,7 +87,7 @@ def gateway(tmp_path: Path, upstream: CountingUpstream) -> Installation:
     tools = {"read": {"risk": "read"}, "write": {"risk": "write"}}
     entry = http_entry("counting", f"http://127.0.0.1:{upstream.port}/mcp", tools=tools)
     gateway = install(tmp_path, registry={"counting": entry})
-    gateway.cli("access", "add", "user:mira", "caller", "server:counting")
+    gateway.add_user("mira", calls="counting")
     gateway.let_agent_act(AGENT, "mira", server="counting", access="write")
     with gateway.serving():
         gateway.wait_for_tools("counting", count=2)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 import httpx2
 import pytest
 
-from tests.support.gateway import Installation, install, sample_tickets
+from tests.support.gateway import PASSWORD, Installation, install, sample_tickets
 from tests.support.processes import ROOT, tickets_server
 from tests.support.wire import ModernClient
 
@@ -22,7 +22,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]
     with tickets_server() as url:
         gateway = install(tmp_path_factory.mktemp("gateway"), registry={"tickets": sample_tickets(url)})
         gateway.cli("access", "import", str(ROOT / "examples/tickets/relationships.yaml"))
-        gateway.cli("access", "add", "user:mira", "caller", "server:tickets")
+        gateway.add_user("mira", calls="tickets")
         gateway.let_agent_act(AGENT, "mira", server="tickets", access="read")
         with gateway.serving():
             gateway.wait_for_tools("tickets", count=9)
@@ -77,6 +77,7 @@ async def test_another_agent_of_the_same_user_sees_nothing(gateway: Installation
 
 
 async def test_the_same_agent_for_another_user_sees_nothing(gateway: Installation, client: ModernClient) -> None:
+    gateway.cli("user", "add", "omar", "--password-stdin", stdin=PASSWORD)
     client.token = gateway.token(user="omar", agent=AGENT, server="tickets")
     assert await client.names() == []
 
@@ -84,7 +85,7 @@ async def test_the_same_agent_for_another_user_sees_nothing(gateway: Installatio
 async def test_a_revoked_grant_and_an_ended_delegation_bind_the_next_call(
     gateway: Installation, client: ModernClient
 ) -> None:
-    gateway.cli("access", "add", "user:noor", "caller", "server:tickets")
+    gateway.add_user("noor", calls="tickets")
     gateway.cli("access", "add", "user:noor", "viewer", "project:tickets/PAY")
     grant = gateway.let_agent_act(AGENT, "noor", server="tickets", access="read")
     client.token = gateway.token(user="noor", agent=AGENT, server="tickets")

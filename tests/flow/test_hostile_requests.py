@@ -26,7 +26,7 @@ SECRET = "s3cr3t-argument-value"
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
     with tickets_server() as url:
         gateway = install(tmp_path_factory.mktemp("gateway"), registry={"tickets": sample_tickets(url)})
-        gateway.cli("access", "add", "user:mira", "caller", "server:tickets")
+        gateway.add_user("mira", calls="tickets")
         gateway.let_agent_act(AGENT, "mira", server="tickets", access="write")
         with gateway.serving():
             gateway.wait_for_tools("tickets", count=9)
