@@ -89,3 +89,7 @@ async def call(
 def written(directory: Path) -> list[Record]:
     """Every record of the one writer, in order."""
     return sorted(Trail(directory).newest(), key=lambda record: int(record["seq"]))
+
+
+def files(directory: Path) -> list[Path]:
+    return sorted(directory.iterdir())
