@@ -67,6 +67,7 @@ class EventBoard:
         self._queue_length = queue_length
         self._max_subscribers = max_subscribers
         self._queues: set[_Queue] = set()
+        self._closed = False
 
     def publish(self, event: Event) -> None:
         for queue in self._queues:
@@ -82,6 +83,8 @@ class EventBoard:
         if len(self._queues) >= self._max_subscribers:
             raise LimitExceeded("too many event streams", code="limit.overload")
         queue = _Queue(self._queue_length)
+        if self._closed:
+            queue.end()
         self._queues.add(queue)
         try:
             yield queue
@@ -89,7 +92,8 @@ class EventBoard:
             self._queues.discard(queue)
 
     def close(self) -> None:
-        """End every subscription, so that open streams do not hold up a shutdown."""
+        """End every subscription, also those to come, so that open streams do not hold up a shutdown."""
+        self._closed = True
         for queue in self._queues:
             queue.end()
 

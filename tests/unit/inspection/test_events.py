@@ -74,6 +74,8 @@ async def test_closing_ends_every_subscription_after_what_was_published() -> Non
         assert await numbers(subscription, 1) == [1]
         with pytest.raises(anyio.EndOfStream):
             await subscription.next()
+    with board.subscribe() as late, pytest.raises(anyio.EndOfStream):
+        await late.next()
 
 
 async def test_one_watcher_too_many_is_refused_until_another_leaves() -> None:
