@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from mcp_gateway.authserver.keys import KeyRing
 from mcp_gateway.authserver.users import Users
 from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.guards.schema_lint import lint
-from mcp_gateway.inspection import Event, EventBoard, Inspection
+from mcp_gateway.inspection import EventBoard, Inspection
 from mcp_gateway.model.tool import JsonObject, Upstream
 from mcp_gateway.protocol import invalid_header_annotation
 from mcp_gateway.settings import Settings
@@ -86,7 +85,7 @@ async def office(settings: Settings) -> AsyncGenerator[Office]:
     try:
         async with (
             Upstreams(data_dir.secrets, limits=limits) as upstreams,
-            Journal(data_dir.audit, durability=settings.audit.durability, observe=partial(_publish, events)) as journal,
+            Journal(data_dir.audit, durability=settings.audit.durability, observe=events.decided) as journal,
         ):
             made = _office(settings, data_dir, database, feed, journal, upstreams, events)
             await made.authorization.load(database)
@@ -152,16 +151,6 @@ def policies(directory: Path, upstreams: Sequence[Upstream]) -> Model:
             for rule in policy.resources:
                 model.require_governed(rule.type, rule.relation, where=f"registry: {upstream.name}.tools.{tool}")
     return model
-
-
-def _publish(events: EventBoard, record: Mapping[str, Any]) -> None:
-    """Show a decision to whoever watches; the record itself stays in the audit."""
-    if record["kind"] not in {"intent", "decision"}:
-        return
-    public = {name: record.get(name) for name in ("request", "verb", "tool", "effect", "code")}
-    private = {name: record.get(name) for name in ("user", "agent", "reasons", "revision")}
-    user = record.get("user")
-    events.publish(Event("decision", time.time(), user, None, public, private))
 
 
 def _lint(definition: JsonObject) -> str | None:
