@@ -102,15 +102,18 @@ async def _at_desk(front: Front, work: Callable[[Desk], Awaitable[None]]) -> Non
     # Imports every room; --help and a wrong command line should not pay for that.
     from mcp_gateway.compose.office import office as opened
 
-    failed: Exception | None = None
-    async with opened(front.settings()) as office:
-        # The office owns a task group, which would wrap what is raised through it.
-        try:
+    try:
+        async with opened(front.settings()) as office:
             await work(Desk(front.terminal, front.actor, office))
-        except Exception as exc:
-            failed = exc
-    if failed is not None:
-        raise failed
+    except ExceptionGroup as group:
+        # The office owns task groups, which wrap what is raised through them.
+        raise _single(group) from None
+
+
+def _single(error: Exception) -> Exception:
+    """The one error inside a group of one; several at once stay together."""
+    inside: tuple[Exception, ...] = getattr(error, "exceptions", ())
+    return _single(inside[0]) if len(inside) == 1 else error
 
 
 def _callback(function: Callable[..., object], run: Callable[[Front, dict[str, Any]], object]) -> Callable[..., None]:

@@ -1,0 +1,91 @@
+"""`mcp-gateway`: the commands by group, and errors as exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from mcp_gateway import __version__
+from mcp_gateway.cli import (
+    access,
+    agent,
+    audit,
+    delegation,
+    explain,
+    grant,
+    serve,
+    server,
+    token,
+    user,
+)
+from mcp_gateway.cli.desk import ConfigOption, DataDirOption, JsonOption, Shared
+from mcp_gateway.cli.exits import Exit, exit_of
+from mcp_gateway.cli.terminal import Declined, Terminal
+from mcp_gateway.errors import GatewayError
+
+_EXITS = "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unavailable, 4 declined, 130 interrupted."
+
+app = typer.Typer(
+    name="mcp-gateway",
+    help="This agent, acting for this user, may perform this action on this resource, and it can be revoked.",
+    epilog=_EXITS,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for _module in (serve, explain, token):
+    _module.register(app)
+for _name, _module in (
+    ("server", server),
+    ("user", user),
+    ("agent", agent),
+    ("access", access),
+    ("grant", grant),
+    ("delegation", delegation),
+    ("audit", audit),
+):
+    app.add_typer(_module.app, name=_name)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    context.obj = Shared(config, data_dir, as_json)
+
+
+def main() -> NoReturn:
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code."""
+    try:
+        app(list(arguments), prog_name="mcp-gateway")
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else Exit.DONE
+    except GatewayError as exc:
+        Terminal(as_json=False).failure(exc)
+        return exit_of(exc)
+    except Declined as exc:
+        Terminal(as_json=False).note(str(exc))
+        return exc.code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    return Exit.DONE

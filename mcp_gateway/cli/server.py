@@ -1,0 +1,140 @@
+"""The servers behind the gateway: what is declared, what they offer, what was approved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from mcp_gateway.catalog import Findings
+from mcp_gateway.cli import found, server_add
+from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.terminal import Declined, when
+from mcp_gateway.errors import UpstreamUnavailable
+from mcp_gateway.model.tool import HttpTransport, Upstream
+
+app = typer.Typer(help="The servers behind the gateway.", no_args_is_help=True)
+server_add.register(app)
+
+Name = Annotated[str, typer.Argument(help="The server's name.")]
+
+
+@command(app, "list")
+async def list_(desk: Desk) -> None:
+    """List the declared servers and how they are."""
+    administration = desk.office.administration
+    seen = {row.name: row for row in await administration.server_rows()}
+    rows: list[tuple[str, ...]] = []
+    plain: list[dict[str, object]] = []
+    for upstream in administration.servers_declared():
+        row = seen.get(upstream.name)
+        tools = await administration.tool_rows(upstream.name)
+        waiting = sum(found.waits(tool) for tool in tools)
+        status = "never asked" if row is None else row.last_error or "up"
+        rows.append((upstream.name, status, str(len(tools)), str(waiting), upstream.owner, upstream.description))
+        plain.append({**_described(upstream), "status": status, "tools": len(tools), "waiting": waiting})
+    desk.terminal.table(
+        plain,
+        ("server", "status", "tools", "waiting", "owner", "description"),
+        rows,
+        empty="no server is declared; see mcp-gateway server add --help",
+    )
+
+
+@command(app, "show")
+async def show(desk: Desk, name: Name) -> None:
+    """Show a server and every tool it offers, with its risk and review state."""
+    administration = desk.office.administration
+    upstream = administration.server_declared(name)
+    row = next((row for row in await administration.server_rows() if row.name == name), None)
+    tools = await administration.tool_rows(name)
+    if not desk.terminal.as_json:
+        desk.terminal.line(f"{name}: {upstream.description or 'no description'}")
+        desk.terminal.line(f"owner {upstream.owner}, {_place(upstream)}")
+        desk.terminal.line(
+            f"last seen {when(row.last_seen_at if row else None)}, protocol {(row and row.protocol_version) or '-'}"
+            + (f", last error {row.last_error}" if row and row.last_error else "")
+        )
+    desk.terminal.table(
+        {
+            **_described(upstream),
+            "protocol_version": row.protocol_version if row else None,
+            "last_seen_at": row.last_seen_at if row else None,
+            "last_error": row.last_error if row else None,
+            "tools": [found.plain(tool) for tool in tools],
+        },
+        found.HEADINGS,
+        [found.cells(tool) for tool in tools],
+        empty=f"nothing was discovered there yet; see mcp-gateway server refresh {name}",
+    )
+
+
+@command(app, "refresh")
+async def refresh(desk: Desk, name: Name) -> None:
+    """Ask a server what it offers now and compare with what was approved."""
+    with desk.terminal.busy(f"asking {name}"):
+        findings = await desk.office.administration.server_refresh(name, actor=desk.actor)
+    _refuse_failed(name, findings)
+    counts = {
+        "new": findings.new,
+        "changed": findings.changed,
+        "missing": findings.missing,
+        "quarantined": findings.quarantined,
+        "unchanged": findings.unchanged,
+    }
+    said = ", ".join(f"{len(names)} {kind}" for kind, names in counts.items() if names)
+    desk.terminal.answer(asdict(findings), f"{name}: {said or 'offers no tools'}")
+
+
+@command(app, "approve")
+async def approve(
+    desk: Desk,
+    name: Name,
+    tools: Annotated[list[str] | None, typer.Argument(help="Which tools; default: all that wait.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Approve tools that wait for a reviewer, as they are now."""
+    administration = desk.office.administration
+    rows = [row for row in await administration.tool_rows(name) if (row.name in tools if tools else found.waits(row))]
+    chosen = tools or [row.name for row in rows]
+    if chosen and not yes:
+        found.show(desk.terminal, rows)
+        if not desk.terminal.agreed(f"Approve {len(chosen)} tools of {name}?"):
+            raise Declined("nothing was approved; --yes does not ask")
+    approved = await administration.server_approve(name, chosen, actor=desk.actor)
+    said = f"approved: {', '.join(approved)}" if approved else f"nothing of {name} waits for approval"
+    desk.terminal.answer({"server": name, "approved": approved}, said)
+
+
+@command(app, "remove")
+async def remove(
+    desk: Desk, name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete a server's registry file and everything discovered of it."""
+    administration = desk.office.administration
+    administration.server_declared(name)
+    if not yes and not desk.terminal.agreed(f"Remove {name}?"):
+        raise Declined("nothing was removed; --yes does not ask")
+    path = await administration.server_remove(name, actor=desk.actor)
+    desk.terminal.answer({"server": name, "file": str(path)}, f"{name} is removed, and with it {path}")
+
+
+def _refuse_failed(name: str, findings: Findings) -> None:
+    if findings.error is not None:
+        raise UpstreamUnavailable(f"{name} could not be asked: {findings.error}", code=findings.error)
+
+
+def _described(upstream: Upstream) -> dict[str, object]:
+    return {
+        "name": upstream.name,
+        "description": upstream.description,
+        "owner": upstream.owner,
+        "trusted": upstream.trusted,
+        "place": _place(upstream),
+    }
+
+
+def _place(upstream: Upstream) -> str:
+    transport = upstream.transport
+    return transport.url if isinstance(transport, HttpTransport) else "command " + transport.command[0]

@@ -1,0 +1,57 @@
+"""Users of the built-in login."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.terminal import Declined
+
+app = typer.Typer(help="Users of the built-in login.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The login name.")]
+FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+
+
+@command(app, "add")
+async def add(desk: Desk, name: Name, password_stdin: FromStdin = False) -> None:
+    """Add a user; asks for the password."""
+    password = desk.terminal.secret(f"Password of {name}", from_stdin=password_stdin)
+    user = await desk.office.administration.user_add(name, password, actor=desk.actor)
+    desk.terminal.answer(
+        {"name": user.name, "id": user.id},
+        f"{user.id} may sign in, and use nothing yet; next: mcp-gateway access add {user.name} reader server:NAME",
+    )
+
+
+@command(app, "list")
+async def list_(desk: Desk) -> None:
+    """List the users."""
+    rows = await desk.office.administration.user_list()
+    desk.terminal.table(
+        [{"name": row.name, "id": row.id, "password_since": row.since} for row in rows],
+        ("name", "id", "password since"),
+        [(row.name, row.id, row.since) for row in rows],
+        empty="there are no users; see mcp-gateway user add --help",
+    )
+
+
+@command(app, "password")
+async def password(desk: Desk, name: Name, password_stdin: FromStdin = False) -> None:
+    """Set a user's password and end what was signed in with the old one."""
+    new = desk.terminal.secret(f"New password of {name}", from_stdin=password_stdin)
+    await desk.office.administration.user_password(name, new, actor=desk.actor)
+    desk.terminal.answer({"name": name, "changed": True}, f"{name} has a new password and is signed out everywhere")
+
+
+@command(app, "remove")
+async def remove(
+    desk: Desk, name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Remove a user, their access, delegations and grants."""
+    if not yes and not desk.terminal.agreed(f"Remove {name} and everything {name} may use?"):
+        raise Declined("nothing was removed; --yes does not ask")
+    await desk.office.administration.user_remove(name, actor=desk.actor)
+    desk.terminal.answer({"name": name, "changed": True}, f"{name} is removed")
