@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mcp_gateway.authorization.alike import group_alike, written_relations
 from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.evaluate import Query, compile_program
+from mcp_gateway.authorization.evaluate import compile_program
 from mcp_gateway.authorization.model import Model, subject_kind
+from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs
 from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.authorization.witness import witness

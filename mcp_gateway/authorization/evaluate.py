@@ -8,12 +8,13 @@ remembered only where the cycle closes, because elsewhere the path decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from mcp_gateway.authorization.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.conditions import Undecidable
 from mcp_gateway.authorization.membership import is_member, only_written, search
-from mcp_gateway.authorization.model import Model, subject_kind
-from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, MAX_STEPS, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.model import Model
+from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.query import NOWHERE, Program, Query, Step
 from mcp_gateway.authorization.syntax import (
     Computed,
     Direct,
@@ -29,72 +30,7 @@ from mcp_gateway.authorization.tuples import Key, Row
 _ON_PATH = 3
 """Remembered as `_ON_PATH + position` while a relation is being looked at."""
 
-_NOWHERE = 1 << 60
-
-Step: TypeAlias = Callable[["Query", str, int], int]
-_Part: TypeAlias = Callable[["Query", str, Key, int], int]
-
-
-class Program(NamedTuple):
-    """A model ready to run."""
-
-    steps: Mapping[str, Step]
-    """`type#relation` -> its function."""
-    kinds: frozenset[str]
-    """Every kind of subject the model knows."""
-
-
-class Query:
-    """All questions of one subject at one moment. Not shared between subjects or revisions."""
-
-    __slots__ = (
-        "_steps",
-        "at",
-        "kind",
-        "left",
-        "lowest",
-        "memo",
-        "overlay",
-        "position",
-        "rows",
-        "self_key",
-        "subject",
-        "wildcard",
-    )
-
-    def __init__(
-        self,
-        program: Program,
-        rows: Mapping[Key, Row],
-        subject: str,
-        at: Circumstances,
-        overlay: Mapping[Key, Row],
-    ) -> None:
-        kind = subject_kind(subject)
-        if kind is None or kind.removesuffix(":*") not in program.kinds:
-            raise Undecidable(f"`{subject}` is no subject of this model")
-        object_, hash_, relation = subject.partition("#")
-        self._steps = program.steps
-        self.rows = rows
-        self.overlay = overlay
-        self.subject = subject
-        self.kind = kind.removesuffix(":*")
-        self.wildcard = "" if hash_ else f"{kind}:*"
-        self.self_key = (object_, relation) if hash_ else None
-        self.at = at
-        self.memo: dict[Key, int] = {}
-        self.position = 0
-        self.lowest = _NOWHERE
-        self.left = MAX_STEPS
-
-    def holds(self, relation: str, object_: str) -> bool:
-        """Undecidable when it cannot be said."""
-        object_type, _, name = object_.partition(":")
-        step = self._steps.get(f"{object_type}#{relation}")
-        if step is None or not name:
-            raise Undecidable(f"the model has no relation `{relation}` for `{object_}`")
-        self.left = MAX_STEPS
-        return step(self, object_, 0) == YES
+_Part: TypeAlias = Callable[[Query, str, Key, int], int]
 
 
 def compile_program(model: Model) -> Program:
@@ -134,7 +70,7 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
             raise Undecidable(TOO_COMPLEX)
         query.left -= 1
         mark = _ON_PATH + query.position
-        outer, query.lowest = query.lowest, _NOWHERE
+        outer, query.lowest = query.lowest, NOWHERE
         memo[key] = mark
         query.position += 1
         try:

@@ -8,16 +8,13 @@ undecided branch does not hide a true one, and a no that leans on itself is a CY
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from mcp_gateway.authorization.conditions import Undecidable
 from mcp_gateway.authorization.model import Model
 from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.syntax import Direct
 from mcp_gateway.authorization.tuples import Key, Row, Rule
-
-if TYPE_CHECKING:
-    from mcp_gateway.authorization.evaluate import Query
 
 
 def only_written(model: Model) -> frozenset[str]:

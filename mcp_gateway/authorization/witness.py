@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcp_gateway.authorization.evaluate import Query
 from mcp_gateway.authorization.model import Model
+from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.syntax import Computed, Direct, Exclusion, From, Intersection, Rewrite, Union
 from mcp_gateway.authorization.tuples import EMPTY, Row
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_gateway.authorization.conditions import Circumstances
-from mcp_gateway.authorization.evaluate import Query, compile_program
+from mcp_gateway.authorization.evaluate import compile_program
+from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.model.decision import Decision, Effect, Obligation, Reason, all_of, allow, deny
 from mcp_gateway.model.ids import resource_id

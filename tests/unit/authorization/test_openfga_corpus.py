@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.evaluate import Query, compile_program
+from mcp_gateway.authorization.evaluate import compile_program
 from mcp_gateway.authorization.model import Model, compile_model
+from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.tuples import Key, Row, TupleIndex
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 
