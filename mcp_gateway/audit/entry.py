@@ -88,7 +88,7 @@ class Entry:
         """Attributes worth keeping, by name; never a secret or an argument's value."""
         self._named.update((name, record.plain(value)) for name, value in named.items())
 
-    def listed(self, names: frozenset[str]) -> None:
+    def listed(self, names: frozenset[str] | tuple[str, ...]) -> None:
         """What a list showed, by count and digest."""
         self._listed = {"count": len(names), "names": _names_digest(names)}
 
@@ -211,6 +211,6 @@ def _size(answer: Answer) -> int | None:
 
 
 @lru_cache(maxsize=64)
-def _names_digest(names: frozenset[str]) -> str:
-    # The same set is listed again and again; hashing a thousand names each time would cost more than the list.
+def _names_digest(names: frozenset[str] | tuple[str, ...]) -> str:
+    # The same names are listed again and again; hashing a thousand names each time would cost more than the list.
     return record.names_digest(names)

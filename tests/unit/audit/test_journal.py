@@ -215,7 +215,7 @@ async def test_a_list_is_one_record_with_count_and_digest(tmp_path: Path) -> Non
     async with Journal(tmp_path) as journal:
         for names in ({"tool:a/1", "tool:a/2"}, {"tool:a/2", "tool:a/1"}, {"tool:a/1"}):
             async with journal.entry(request(), "tools/list", MIRA) as entry:
-                entry.listed(frozenset(names))
+                entry.listed(tuple(names))
     first, second, third = written(tmp_path)
     assert (first["kind"], first["count"], third["count"]) == ("list", 2, 1)
     assert first["names"] == second["names"] != third["names"]
