@@ -200,33 +200,33 @@ class HttpClient:
 class Body:
     """The answer's body, up to a number of decoded bytes."""
 
-    __slots__ = ("_events", "_left", "_reader")
+    __slots__ = ("_declared", "_events", "_left", "_reader")
 
     def __init__(self, response: Response, limit: int) -> None:
-        declared = response.get_header("content-length")
-        if declared is not None and declared.isdecimal() and int(declared[:20]) > limit:
+        declared = response.get_header("content-length") or ""
+        self._declared = int(declared[:20]) if declared.isdecimal() else -1
+        if self._declared > limit:
             raise _too_large()
         self._reader: ResponseBodyReader = response.body_reader
         self._left = limit
-        self._events = EventReader()
+        self._events: EventReader | None = None
 
     async def whole(self) -> memoryview:
         first = await self._chunk()
         if first is None:
             return memoryview(b"")
-        more = await self._chunk()
-        if more is None:
+        if len(first) == self._declared:
             return memoryview(first)
         pieces = [first]
-        while more is not None:
+        while (more := await self._chunk()) is not None:
             pieces.append(more)
-            more = await self._chunk()
         return memoryview(b"".join(pieces))
 
     async def events(self) -> list[bytes] | None:
         """The next events, at least one; None at the end of the stream."""
+        reader = self._events = self._events or EventReader()
         while (chunk := await self._chunk()) is not None:
-            if found := self._events.feed(chunk.to_bytes()):
+            if found := reader.feed(chunk.to_bytes()):
                 return found
         return None
 

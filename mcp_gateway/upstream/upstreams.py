@@ -68,11 +68,9 @@ class _Route:
         return answer
 
     async def _within_deadline(self, permit: Permit, notify: Notify) -> Answer:
-        try:
-            with anyio.fail_after(self.upstream.timeout_seconds):
-                return await self.link.call(permit, notify)
-        except TimeoutError as exc:
-            raise UpstreamTimeout(f"{self.upstream.name} did not answer in time") from exc
+        with anyio.move_on_after(self.upstream.timeout_seconds):
+            return await self.link.call(permit, notify)
+        raise UpstreamTimeout(f"{self.upstream.name} did not answer in time")
 
 
 def _is_ill(exc: BaseException) -> bool:
