@@ -100,6 +100,20 @@ def bound(relations: Relations) -> frozenset[str]:
         found = kept
 
 
+def only_written(relations: Relations) -> frozenset[str]:
+    """Relations that are nothing but tuples, and so is all their tuples lead to: groups, roles, audiences."""
+    links = {
+        key: {f"{one.type}#{one.relation}" for one in definition.restrictions if one.relation}
+        for key, _, definition in _every(relations)
+        if isinstance(definition.rewrite, Direct)
+    }
+    found, size = set(links), -1
+    while size != len(found):
+        size = len(found)
+        found = {key for key in found if links[key] <= found}
+    return frozenset(found)
+
+
 def _is_bound(
     relations: Relations, object_type: str, definition: RelationDefinition, rewrite: Rewrite, known: _Known
 ) -> bool:

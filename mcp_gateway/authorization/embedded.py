@@ -30,7 +30,7 @@ class EmbeddedRelationships:
         self._model = model
         self._program = compile_program(model)
         self._written = written_relations(model)
-        self._index = TupleIndex(model)
+        self._index = TupleIndex(model, tracked=self._program.tracked)
         self._revision = 0
         self._loaded = False
 
@@ -106,7 +106,7 @@ class EmbeddedRelationships:
             return ()
 
     def _query(self, subject: str, at: Circumstances, overlay: Mapping[Key, Row]) -> Query:
-        return Query(self._program, self._index.rows, subject, at, overlay)
+        return Query(self._program, self._index, subject, at, overlay)
 
     def _certainly(self, query: Query, relation: str, object_: str) -> bool:
         try:

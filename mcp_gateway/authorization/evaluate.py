@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from mcp_gateway.authorization.analysis import only_written
 from mcp_gateway.authorization.conditions import Undecidable
-from mcp_gateway.authorization.membership import is_member, only_written, search
+from mcp_gateway.authorization.membership import is_member, search
 from mcp_gateway.authorization.model import Model
+from mcp_gateway.authorization.narrowing import narrowing_relations, tracked_relations
 from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
 from mcp_gateway.authorization.query import NOWHERE, Program, Query, Step
 from mcp_gateway.authorization.syntax import (
@@ -36,7 +38,7 @@ _Part: TypeAlias = Callable[[Query, str, Key, int], int]
 def compile_program(model: Model) -> Program:
     # The functions reach each other through this very mapping.
     steps: dict[str, Step] = {}
-    members = only_written(model)
+    members = only_written(model.relations)
     for object_type, definitions in model.relations.items():
         for name, definition in definitions.items():
             key = f"{object_type}#{name}"
@@ -48,7 +50,13 @@ def compile_program(model: Model) -> Program:
                 steps[key] = _relation(
                     name, model.reach[key], _part(definition.rewrite, object_type, definitions, steps)
                 )
-    return Program(steps, frozenset(steps).union(model.relations))
+    narrowing = narrowing_relations(model)
+    return Program(
+        steps=steps,
+        kinds=frozenset(steps).union(model.relations),
+        narrowing=narrowing,
+        tracked=tracked_relations(model, narrowing.values()),
+    )
 
 
 def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
@@ -165,8 +173,8 @@ def _direct(steps: Mapping[str, Step]) -> _Part:
 
 def _hop(query: Query, row: Row, steps: Mapping[str, Step], depth: int, failure: Undecidable | None) -> int:
     answer = NO
-    query.left -= len(row.usersets)
-    for key, kind, rule in row.usersets.values():
+    for key, kind, rule in query.usersets(row):
+        query.left -= 1
         try:
             if rule is not None and not rule.holds(query.at):
                 continue

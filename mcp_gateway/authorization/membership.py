@@ -10,26 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mcp_gateway.authorization.conditions import Undecidable
-from mcp_gateway.authorization.model import Model
 from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
 from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.syntax import Direct
 from mcp_gateway.authorization.tuples import Key, Row, Rule
-
-
-def only_written(model: Model) -> frozenset[str]:
-    """`type#relation` of every relation that is nothing but tuples, as far as they lead."""
-    found = {
-        f"{object_type}#{name}"
-        for object_type, definitions in model.relations.items()
-        for name, definition in definitions.items()
-        if isinstance(definition.rewrite, Direct)
-    }
-    size = -1
-    while size != len(found):
-        size = len(found)
-        found = {key for key in found if all(kind in found for kind in model.accepted[key] if "#" in kind)}
-    return frozenset(found)
 
 
 def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[str]]) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
 from mcp_gateway.authorization.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.model import subject_kind
+from mcp_gateway.authorization.narrowing import possible_objects
 from mcp_gateway.authorization.outcome import MAX_STEPS, YES
-from mcp_gateway.authorization.tuples import Key, Row
+from mcp_gateway.authorization.tuples import Key, Row, TupleIndex, Userset
 
 NOWHERE = 1 << 60
 """Of `Query.lowest`: no cycle was met."""
@@ -24,13 +25,19 @@ class Program(NamedTuple):
     """`type#relation` -> its function."""
     kinds: frozenset[str]
     """Every kind of subject the model knows."""
+    narrowing: Mapping[str, str]
+    """An intersection -> the written relation that tells whose it can be."""
+    tracked: frozenset[str]
+    """Relations the index keeps the way back for."""
 
 
 class Query:
     """All questions of one subject at one moment. Not shared between subjects or revisions."""
 
     __slots__ = (
-        "_steps",
+        "_holders",
+        "_possible",
+        "_program",
         "at",
         "kind",
         "left",
@@ -47,7 +54,7 @@ class Query:
     def __init__(
         self,
         program: Program,
-        rows: Mapping[Key, Row],
+        index: TupleIndex,
         subject: str,
         at: Circumstances,
         overlay: Mapping[Key, Row],
@@ -56,8 +63,10 @@ class Query:
         if kind is None or kind.removesuffix(":*") not in program.kinds:
             raise Undecidable(f"`{subject}` is no subject of this model")
         object_, hash_, relation = subject.partition("#")
-        self._steps = program.steps
-        self.rows = rows
+        self._program = program
+        self._holders = index.holders if index.tracked is program.tracked else None
+        self._possible: dict[str, list[str]] | None = None
+        self.rows = index.rows
         self.overlay = overlay
         self.subject = subject
         self.kind = kind.removesuffix(":*")
@@ -72,8 +81,34 @@ class Query:
     def holds(self, relation: str, object_: str) -> bool:
         """Undecidable when it cannot be said."""
         object_type, _, name = object_.partition(":")
-        step = self._steps.get(f"{object_type}#{relation}")
+        step = self._program.steps.get(f"{object_type}#{relation}")
         if step is None or not name:
             raise Undecidable(f"the model has no relation `{relation}` for `{object_}`")
         self.left = MAX_STEPS
         return step(self, object_, 0) == YES
+
+    def usersets(self, row: Row) -> Iterable[Userset]:
+        """Those of a row that may count for this subject; all of them while they are few."""
+        if row.by_kind is None or self._holders is None or self.self_key is not None:
+            return row.usersets.values()
+        # What the request itself adds, the way back does not know.
+        if not self._program.tracked.isdisjoint(self._added()):
+            return row.usersets.values()
+        if self._possible is None:
+            self._possible = possible_objects((self.subject, self.wildcard), self._holders)
+        return self._narrowed(row.by_kind, self._possible)
+
+    def _narrowed(
+        self, by_kind: Mapping[str, Mapping[str, Userset]], possible: Mapping[str, list[str]]
+    ) -> Iterator[Userset]:
+        for kind, usersets in by_kind.items():
+            narrowing = self._program.narrowing.get(kind)
+            if narrowing is None:
+                yield from usersets.values()
+                continue
+            suffix = kind[kind.index("#") :]
+            found = (usersets.get(object_ + suffix) for object_ in possible.get(narrowing, ()))
+            yield from (userset for userset in found if userset is not None)
+
+    def _added(self) -> Iterator[str]:
+        return (f"{object_.partition(':')[0]}#{relation}" for object_, relation in self.overlay)

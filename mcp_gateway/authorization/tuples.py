@@ -37,24 +37,32 @@ class Row(NamedTuple):
     direct: Mapping[str, Rule]
     """Subjects without a relation, `user:*` among them."""
     usersets: Mapping[str, Userset]
+    by_kind: Mapping[str, Mapping[str, Userset]] | None = None
+    """The usersets once more by kind, when they are many."""
 
 
 EMPTY = Row({}, {})
+
+_MANY = 16
 
 
 class TupleIndex:
     """Mutated by one owner; readers take `rows` and look."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, tracked: frozenset[str] = frozenset()) -> None:
         self._model = model
+        self.tracked = tracked
         self._alike: dict[str, Row] = {}
         self.rows: dict[Key, Row] = {}
+        self.holders: dict[str, set[Key]] = {}
+        """Subject -> the tracked (object, relation) it is written for."""
         self.stored_in_context: set[tuple[str, str]] = set()
         """(subject, object) of tuples nobody may store; while there is one, nothing is allowed."""
 
     def load(self, tuples: Iterable[RelationshipTuple]) -> None:
         """Replace everything by `tuples`."""
         self.rows = {}
+        self.holders = {}
         self._alike = {}
         self.stored_in_context = set()
         self.apply((True, one) for one in tuples)
@@ -86,13 +94,25 @@ class TupleIndex:
             place(one.subject, rule, direct, usersets)
 
     def _replace(self, key: Key, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
+        if f"{key[0].partition(':')[0]}#{key[1]}" in self.tracked:
+            self._track(key, {*direct, *usersets})
         if not direct and not usersets:
             self.rows.pop(key, None)
         elif len(direct) == 1 and not usersets and None in direct.values():
             (subject,) = direct
             self.rows[key] = self._alike.setdefault(subject, Row(direct, EMPTY.usersets))
         else:
-            self.rows[key] = Row(direct, usersets or EMPTY.usersets)
+            self.rows[key] = Row(direct, usersets or EMPTY.usersets, _by_kind(usersets))
+
+    def _track(self, key: Key, subjects: set[str]) -> None:
+        row = self.rows.get(key, EMPTY)
+        before = {*row.direct, *row.usersets}
+        for subject in before - subjects:
+            self.holders[subject].discard(key)
+            if not self.holders[subject]:
+                del self.holders[subject]
+        for subject in subjects - before:
+            self.holders.setdefault(subject, set()).add(key)
 
 
 def accepted_rule(model: Model, one: RelationshipTuple) -> Rule | str:
@@ -116,3 +136,12 @@ def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str,
         usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule)
     else:
         direct[subject] = rule
+
+
+def _by_kind(usersets: Mapping[str, Userset]) -> Mapping[str, Mapping[str, Userset]] | None:
+    if len(usersets) <= _MANY:
+        return None
+    found: dict[str, dict[str, Userset]] = {}
+    for subject, userset in usersets.items():
+        found.setdefault(userset.kind, {})[subject] = userset
+    return found

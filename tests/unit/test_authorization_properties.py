@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_gateway.authorization import EmbeddedRelationships
 from mcp_gateway.authorization.conditions import Circumstances
 from mcp_gateway.authorization.evaluate import compile_program
 from mcp_gateway.authorization.query import Query
 from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
-from mcp_gateway.model.decision import Decision, Effect, Obligation, Reason, all_of, allow, deny
+from mcp_gateway.model.decision import Check, Decision, Effect, Obligation, Reason, all_of, allow, deny
 from mcp_gateway.model.ids import resource_id
 from mcp_gateway.model.tool import ResourceRule, ReviewState, Risk, Tool
+from mcp_gateway.storage import Change
 from mcp_gateway.storage.relationships import RelationshipTuple
 from tests.unit.authorization.world import AGENT, MIRA, MODEL, NOW, READ, WRITE, authorization, codes, mira, row, tool
 
@@ -98,7 +100,7 @@ def _holds(rows: Sequence[RelationshipTuple], relation: str, object_: str) -> bo
     index = TupleIndex(MODEL)
     index.load(rows)
     overlay: dict[Key, Row] = {(AGENT, "in_context"): Row({MIRA: None}, EMPTY.usersets)}
-    return Query(PROGRAM, index.rows, MIRA, Circumstances(NOW, {}), overlay).holds(relation, object_)
+    return Query(PROGRAM, index, MIRA, Circumstances(NOW, {}), overlay).holds(relation, object_)
 
 
 def _names(arguments: dict[str, Any]) -> list[str] | None:
@@ -204,6 +206,54 @@ def test_taking_away_any_one_side_turns_an_allow_into_a_deny_that_names_it(side:
     part = _now(authorization(map(row, [*rest, *more])).decide(mira(), TOOLS[1], {"ticket": "T-1"}, now=NOW))
     assert whole.allowed
     assert codes(part) == [reason]
+
+
+GRANTS = st.lists(
+    st.tuples(
+        st.sampled_from([MIRA, "user:local/omar", "user:*", "group:eng#member", "role:support#assignee"]),
+        st.sampled_from([AGENT, "agent:local/other"]),
+        st.sampled_from([None, GRANT_ACTIVE, GRANT_EXPIRED, "revoked"]),
+    ),
+    min_size=20,
+    max_size=40,
+)
+MEMBERSHIPS = st.sets(
+    st.sampled_from(
+        [
+            f"{MIRA} member group:sre",
+            "group:sre#member member group:eng",
+            "group:eng#member member group:sre",
+            "group:eng#member assignee role:support",
+            f"{MIRA} delegator {AGENT}",
+        ]
+    )
+)
+
+
+@settings(deadline=None)
+@given(GRANTS, MEMBERSHIPS, st.sets(st.integers(0, 39)))
+def test_many_grants_on_one_server_are_narrowed_without_changing_an_answer(
+    grants: list[tuple[str, str, str | None]], memberships: set[str], ended: set[int]
+) -> None:
+    rows = [*map(row, sorted(memberships)), row("user:* audience grant:nobody")]
+    for number, (audience, agent, active) in enumerate(grants):
+        one = f"grant:{number}"
+        rows += [row(f"{agent} agent {one}"), row(f"{audience} audience {one}")]
+        rows.append(row(f"{one}#effective agent_reader server:tickets"))
+        if active != "revoked":
+            rows.append(row(f"user:* active {one}", expires_at=active))
+    gone = [one for one in rows if one.relation == "audience" and int(one.object[6:].replace("nobody", "99")) in ended]
+    relationships = EmbeddedRelationships(MODEL)
+    relationships.replace(rows, revision=1)
+    _now(relationships.follow([_deleted(number, one) for number, one in enumerate(gone, start=2)]))
+    check = Check(MIRA, "agent_reader", "server:tickets")
+    narrowed = _now(relationships.answer([check], in_context=(MIRA, AGENT), now=NOW)).answers[check]
+    assert narrowed is _holds([one for one in rows if one not in gone], "agent_reader", "server:tickets")
+
+
+def _deleted(revision: int, one: RelationshipTuple) -> Change:
+    payload = {"object": one.object, "relation": one.relation, "subject": one.subject, "condition": None}
+    return Change(revision, NOW, "test", "tuple.deleted", payload)
 
 
 DECISIONS = st.builds(

@@ -41,7 +41,7 @@ def _holds(model: str, rows: Iterable[str | RelationshipTuple], question: str, *
     index = TupleIndex(compiled)
     index.load(row(one) if isinstance(one, str) else one for one in rows)
     program = compile_program(compiled)
-    return Query(program, index.rows, subject, Circumstances(None, context), {}).holds(relation, object_)
+    return Query(program, index, subject, Circumstances(None, context), {}).holds(relation, object_)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_no_inside_a_cycle_is_not_kept_for_another_path() -> None:
     compiled = compile_model(GROUPS)
     index = TupleIndex(compiled)
     index.load(map(row, rows))
-    query = Query(compile_program(compiled), index.rows, "user:a", Circumstances(None, {}), {})
+    query = Query(compile_program(compiled), index, "user:a", Circumstances(None, {}), {})
     assert [query.holds("member", f"group:{name}") for name in "ghkg"] == [True, True, True, True]
 
 

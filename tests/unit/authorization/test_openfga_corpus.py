@@ -81,7 +81,7 @@ def _query(
         if model.objection(row.object, row.relation, row.subject, row.condition.name if row.condition else ""):
             raise Undecidable("a contextual tuple the model does not accept")
     return Query(
-        compile_program(model), index.rows, subject, Circumstances(None, context), _overlay(model, stored, contextual)
+        compile_program(model), index, subject, Circumstances(None, context), _overlay(model, stored, contextual)
     )
 
 
