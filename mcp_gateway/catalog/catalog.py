@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from mcp_gateway.catalog.index import Listing, exposed_name, listing
 from mcp_gateway.errors import AccessDenied
+from mcp_gateway.model.decision import Reason, deny
 from mcp_gateway.model.ids import ToolId, tool_id
 from mcp_gateway.model.tool import ReviewState, Tool, Upstream
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, server_rows, tool_rows
+
+_LONGEST_NAME = 128
 
 
 class Catalog:
@@ -63,7 +66,7 @@ class Catalog:
         found = self._listings.get(endpoint)
         tool = found.by_name.get(name) if found else None
         if tool is None:
-            raise AccessDenied(None, code="tool.unavailable")
+            raise AccessDenied(deny(Reason("tool.unknown", name[:_LONGEST_NAME])), code="tool.unavailable")
         return tool
 
     def find(self, identifier: ToolId) -> Tool | None:
