@@ -24,10 +24,17 @@ TICK_SECONDS = 1.0
 
 _KEEP_ALIVE_SECONDS = 15
 _SEND_SECONDS = 30.0
+_LAST_WORDS_SECONDS = 5.0
 
 
 def event_stream(request: Request, person: Person) -> EventSourceResponse:
-    return EventSourceResponse(_frames(request, person), ping=_KEEP_ALIVE_SECONDS, send_timeout=_SEND_SECONDS)
+    return EventSourceResponse(
+        _frames(request, person),
+        ping=_KEEP_ALIVE_SECONDS,
+        send_timeout=_SEND_SECONDS,
+        # At a shutdown the board ends the stream; the library must not cut it off before.
+        shutdown_grace_period=_LAST_WORDS_SECONDS,
+    )
 
 
 async def _frames(request: Request, person: Person) -> AsyncGenerator[ServerSentEvent]:
