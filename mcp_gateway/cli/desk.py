@@ -18,6 +18,7 @@ import anyio
 import typer
 
 from mcp_gateway import settings
+from mcp_gateway.cli.exits import Exit
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.settings import Settings
 
@@ -102,18 +103,8 @@ async def _at_desk(front: Front, work: Callable[[Desk], Awaitable[None]]) -> Non
     # Imports every room; --help and a wrong command line should not pay for that.
     from mcp_gateway.compose.office import office as opened
 
-    try:
-        async with opened(front.settings()) as office:
-            await work(Desk(front.terminal, front.actor, office))
-    except ExceptionGroup as group:
-        # The office owns task groups, which wrap what is raised through them.
-        raise _single(group) from None
-
-
-def _single(error: Exception) -> Exception:
-    """The one error inside a group of one; several at once stay together."""
-    inside: tuple[Exception, ...] = getattr(error, "exceptions", ())
-    return _single(inside[0]) if len(inside) == 1 else error
+    async with opened(front.settings()) as office:
+        await work(Desk(front.terminal, front.actor, office))
 
 
 def _callback(function: Callable[..., object], run: Callable[[Front, dict[str, Any]], object]) -> Callable[..., None]:
@@ -124,7 +115,10 @@ def _callback(function: Callable[..., object], run: Callable[[Front, dict[str, A
     ) -> None:
         outer = context.find_object(Shared) or Shared()
         shared = Shared(config, data_dir, as_json).over(outer)
-        run(Front(Terminal(as_json=shared.as_json), shared, f"os:{_login_name()}"), given)
+        try:
+            run(Front(Terminal(as_json=shared.as_json), shared, f"os:{_login_name()}"), given)
+        except KeyboardInterrupt as exc:
+            raise typer.Exit(Exit.INTERRUPTED) from exc
 
     hints = get_type_hints(function, include_extras=True)
     _, *own = inspect.signature(function).parameters.values()

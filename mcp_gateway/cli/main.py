@@ -80,12 +80,24 @@ def run(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="mcp-gateway")
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else Exit.DONE
-    except GatewayError as exc:
-        Terminal(as_json=False).failure(exc)
-        return exit_of(exc)
-    except Declined as exc:
-        Terminal(as_json=False).note(str(exc))
-        return exc.code
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+    except Exception as exc:
+        return _failed(_single(exc))
     return Exit.DONE
+
+
+def _failed(error: Exception) -> int:
+    """What a person is told; anything not raised on purpose keeps its traceback."""
+    terminal = Terminal(as_json=False)
+    if isinstance(error, GatewayError):
+        terminal.failure(error)
+        return exit_of(error)
+    if isinstance(error, Declined):
+        terminal.note(str(error))
+        return error.code
+    raise error
+
+
+def _single(error: Exception) -> Exception:
+    """The one error inside a task group's group of one; several at once stay together."""
+    inside: tuple[Exception, ...] = getattr(error, "exceptions", ())
+    return _single(inside[0]) if len(inside) == 1 else error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from typing import Annotated
 
 import anyio
@@ -10,6 +11,7 @@ import typer
 
 from mcp_gateway.administration import FIRST_USER
 from mcp_gateway.cli.desk import Desk, Front, command, plain_command
+from mcp_gateway.errors import OperatorError
 from mcp_gateway.settings import Settings
 
 
@@ -29,6 +31,7 @@ def serve(
     from mcp_gateway.compose import server
 
     settings = front.settings(listen=listen)
+    _refuse_taken(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     async def run() -> None:
@@ -57,6 +60,22 @@ async def reload(desk: Desk) -> None:
         {"valid": True, "servers": names},
         f"registry and policies are valid ({len(names)} servers); a running gateway reads them now",
     )
+
+
+def _refuse_taken(settings: Settings) -> None:
+    """The server shares its port with others that allow it, so a second gateway would silently take half the calls."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Connections of a gateway that just ended do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as exc:
+            raise OperatorError(
+                f"cannot listen there: {exc.strerror}",
+                where=settings.listen,
+                remedy="mcp-gateway serve --listen HOST:PORT",
+            ) from exc
 
 
 def _welcome(front: Front, settings: Settings) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import pwd
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from typer.main import get_command
 
 from mcp_gateway.cli.exits import Exit
 from mcp_gateway.cli.main import app, run
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 PASSWORD = "correct horse battery"
@@ -391,6 +394,34 @@ def test_a_wrong_setting_names_its_file_and_field(shell: Shell) -> None:
     said = shell("user", "list")
     assert said.code == Exit.REFUSED
     assert "gateway.yaml: listen" in said.err
+
+
+def test_a_gateway_with_a_wrong_file_does_not_start_and_says_where(shell: Shell) -> None:
+    (shell.folder / "registry" / "bad.yaml").write_text("name: bad\n")
+    said = shell("serve", "--listen", f"127.0.0.1:{free_port()}")
+    assert said.code == Exit.REFUSED
+    assert "registry/bad.yaml:1" in said.err
+
+
+def test_interrupting_a_command_is_no_failure(shell: Shell) -> None:
+    shell.done("setup")
+    command = [sys.executable, "-m", "mcp_gateway", "--config", str(shell.folder / "gateway.yaml")]
+    with subprocess.Popen([*command, "audit", "tail", "-f"], stdout=subprocess.PIPE, text=True) as tail:
+        assert tail.stdout is not None
+        assert "setup" in tail.stdout.readline()
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait(timeout=30) == Exit.INTERRUPTED
+
+
+def test_a_second_gateway_does_not_share_the_port(shell: Shell) -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = shell("serve", "--listen", listen)
+    assert said.code == Exit.REFUSED
+    assert listen in said.err
 
 
 def test_as_a_process_it_answers_on_stdout_and_fails_on_stderr(shell: Shell) -> None:
