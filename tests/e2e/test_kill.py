@@ -106,11 +106,16 @@ async def test_no_acknowledged_call_is_lost_and_none_is_executed_without_an_inte
         if played % 20 == 0:  # tokens live five minutes
             token = gateway.token(user="mira", agent=AGENT)
         process = gateway.start()
+        before = len(acknowledged)
         try:
-            async with anyio.create_task_group() as tasks:
+            async with httpx2.AsyncClient(timeout=30) as http, anyio.create_task_group() as tasks:
+                client = ModernClient(http, gateway.endpoint(), token)
                 for _ in range(CLIENTS):
-                    tasks.start_soon(_call_until_dead, gateway, token, numbers, acknowledged)
-                await anyio.sleep(chance.uniform(0.02, 0.25))
+                    tasks.start_soon(_call_until_dead, client, numbers, acknowledged)
+                with anyio.fail_after(30):
+                    while len(acknowledged) == before:
+                        await anyio.sleep(0.005)
+                await anyio.sleep(chance.uniform(0, 0.2))
                 process.kill()
         finally:
             process.kill()
@@ -123,18 +128,16 @@ async def test_no_acknowledged_call_is_lost_and_none_is_executed_without_an_inte
     assert gateway.json("grant", "list"), "the store opens"
 
 
-async def _call_until_dead(gateway: Installation, token: str, numbers: Iterator[int], acknowledged: set[int]) -> None:
-    async with httpx2.AsyncClient(timeout=10) as http:
-        client = ModernClient(http, gateway.endpoint(), token)
-        while True:
-            n = next(numbers)
-            tool = "counting__write" if n % 4 == 0 else "counting__read"
-            try:
-                answer = await client.call(tool, {"n": n})
-            except httpx2.TransportError:
-                return
-            assert "result" in answer.body, answer.body
-            acknowledged.add(n)
+async def _call_until_dead(client: ModernClient, numbers: Iterator[int], acknowledged: set[int]) -> None:
+    while True:
+        n = next(numbers)
+        tool = "counting__write" if n % 4 == 0 else "counting__read"
+        try:
+            answer = await client.call(tool, {"n": n})
+        except httpx2.TransportError:
+            return
+        assert "result" in answer.body, answer.body
+        acknowledged.add(n)
 
 
 def _digest(n: int) -> str:
