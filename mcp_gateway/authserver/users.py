@@ -58,8 +58,7 @@ class Users:
         self._hasher = hasher or PasswordHasher()
         self._seen: tuple[int, int] | None = None
         self._entries: Mapping[str, _Entry] = {}
-        # Compared for names that do not exist, so that they take the same time.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._nobody = ""
 
     def rows(self) -> list[UserRow]:
         return [UserRow(name, user_id(LOCAL_ISSUER, name), entry.since) for name, entry in sorted(self._read().items())]
@@ -70,6 +69,8 @@ class Users:
 
     def verify(self, name: str, password: str) -> bool:
         """Costs about 50 ms CPU whether the name exists or not: run it in a worker thread."""
+        # Compared for names that do not exist, so that they take the same time; made at the first look at any name.
+        self._nobody = self._nobody or self._hasher.hash(secrets.token_hex(16))
         entry = self._read().get(name)
         try:
             matches = self._hasher.verify(entry.password if entry else self._nobody, password[: MAX_PASSWORD + 1])
