@@ -20,6 +20,7 @@ from typing import TypeAlias
 from bench import targets
 from bench.measure import Cell, Unusable, cell, median
 from bench.targets import Target
+from tests.support.environments import Unavailable
 
 CONCURRENCY = (1, 16, 64)
 _FIXED_RATE_CONNECTIONS = 16
@@ -82,7 +83,7 @@ class Stage:
 def _peer(stack: contextlib.ExitStack, start: Callable[[], contextlib.AbstractContextManager[Target]]) -> Target | None:
     try:
         return stack.enter_context(start())
-    except targets.PeerMissing as exc:
+    except Unavailable as exc:
         print(f"SKIPPED peer: {exc}", file=sys.stderr, flush=True)
         return None
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import urllib.request
 from collections.abc import Generator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from bench.load import ID_PLACE
 from bench.upstream import tool_name
+from tests.support.environments import Unavailable, environment
 from tests.support.gateway import Installation, http_entry, install
 from tests.support.processes import ROOT, ProcessFailed, Running, free_port, listening, running
 
@@ -25,7 +25,6 @@ MODERN = "2026-07-28"
 LEGACY = "2025-06-18"
 _SERVED_CORE = 0
 _OTHER_CORE = 1
-_INSTALL_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +111,9 @@ def _gateway_target(made: Installation, process: Running, name: str) -> Target:
     return Target(f"gateway, {name}", process.pid, made.port, path, {}, True, _OTHER_CORE, made, name)
 
 
-class PeerMissing(Exception):
-    """A peer could not be installed or started; the message says why."""
-
-
-def peer_python(name: str, requirement: str) -> Path:
-    """The interpreter of a peer's own environment, made once and kept in .cache/bench."""
-    folder = ROOT / ".cache/bench" / name
-    python = folder / "bin/python"
-    marker = folder / f".installed-{requirement}"
-    if marker.is_file():
-        return python
-    try:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=_INSTALL_SECONDS)
-        command = [str(python), "-m", "pip", "install", "--quiet", requirement]
-        subprocess.run(command, check=True, timeout=_INSTALL_SECONDS, capture_output=True)
-    except (OSError, subprocess.SubprocessError) as exc:
-        raise PeerMissing(f"{requirement} cannot be installed here") from exc
-    marker.touch()
-    return python
-
-
 @contextlib.contextmanager
 def fastmcp_proxy(target: Target) -> Generator[Target]:
-    python = peer_python("fastmcp", "fastmcp==4.1.2")
+    python = environment("fastmcp", "fastmcp==4.1.2")
     port = free_port()
     code = (
         "from fastmcp.server import create_proxy\n"
@@ -149,7 +127,7 @@ def fastmcp_proxy(target: Target) -> Generator[Target]:
 @contextlib.contextmanager
 def mcp_proxy() -> Generator[Target]:
     """Speaks the legacy era in front of a stdio server; all connections share one session."""
-    python = peer_python("mcp-proxy", "mcp-proxy==0.13.0")
+    python = environment("mcp-proxy", "mcp-proxy==0.13.0")
     port = free_port()
     server = [sys.executable, "-m", "bench.upstream", "stdio", "--tools", "10"]
     options = ["--host", "127.0.0.1", "--port", str(port), "--log-level", "ERROR", "--cwd", str(ROOT)]
@@ -165,7 +143,7 @@ def _peer(name: str, command: list[str], port: int) -> Generator[Running]:
         with running(pinned(command, _SERVED_CORE), ready=listening(port)) as process:
             yield process
     except ProcessFailed as exc:
-        raise PeerMissing(f"{name} did not start: {str(exc)[-300:]}") from exc
+        raise Unavailable(f"{name} did not start: {str(exc)[-300:]}") from exc
 
 
 def _open_session(url: str) -> dict[str, str]:
