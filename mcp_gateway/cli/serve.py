@@ -33,6 +33,7 @@ def serve(
     settings = front.settings(listen=listen)
     _refuse_taken(settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
     async def run() -> None:
         await server.serve(settings, ready=lambda: None if quiet else _welcome(front, settings))
