@@ -50,6 +50,8 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 _REFUSALS = (401, 403, 429)
 _LAST_EVENTS_SECONDS = 0.05
+_AFTER_DEADLINE_SECONDS = 0.25
+"""The caller's own deadline speaks first; the client's is for requests whose caller has gone."""
 _RETIRE_SECONDS = 600.0
 _FIXED = (("accept", f"{JSON}, {EVENTS}"), ("content-type", JSON))
 
@@ -72,7 +74,7 @@ class HttpClient:
         self._default_headers = [*_FIXED, *transport.headers]
         self._resolve = resolve
         self._limits = limits
-        self._timeout = timedelta(seconds=timeout_seconds)
+        self._timeout = timedelta(seconds=timeout_seconds + _AFTER_DEADLINE_SECONDS)
         self._opening = anyio.Lock()
         self._addresses: tuple[str, ...] = ()
         self._client: Client | None = None
@@ -178,9 +180,9 @@ class HttpClient:
         match exc:
             case PoolTimeoutError():
                 return LimitExceeded("too many requests to this upstream are under way", code="limit.overload")
-            case ConnectTimeoutError() | BuilderError():
-                return UpstreamUnavailable("no connection to the upstream")
-            case ConnectError() if _never_connected(exc):
+            case BuilderError():
+                return UpstreamUnavailable("the request to the upstream cannot be built")
+            case ConnectError() | ConnectTimeoutError() if _never_connected(exc):
                 self._turn()
                 return UpstreamUnavailable("no connection to the upstream")
             case RequestTimeoutError():
@@ -271,7 +273,7 @@ def failure_of(status: int, risk: Risk | None) -> UpstreamFailure:
 
 
 def _never_connected(exc: RequestError) -> bool:
-    """pyreqwest's ConnectError also covers connections that broke while the request was on its way."""
+    """pyreqwest's connect errors also cover connections that broke, or timed out, with the request on its way."""
     return any(cause["message"] == "client error (Connect)" for cause in exc.details["causes"] or ())
 
 

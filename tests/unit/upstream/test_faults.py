@@ -13,8 +13,10 @@ import pytest
 
 from mcp_gateway.errors import UpstreamFailure
 from mcp_gateway.model.call import Answer
-from mcp_gateway.model.tool import Risk, Upstream
+from mcp_gateway.model.tool import HttpTransport, Risk, Upstream
 from mcp_gateway.upstream import Limits, Upstreams
+from mcp_gateway.upstream.addresses import resolve
+from mcp_gateway.upstream.http import HttpClient
 from tests.support import upstreams as scripts
 from tests.support.upstreams import (
     Asked,
@@ -68,6 +70,36 @@ async def test_an_upstream_that_is_down_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UpstreamFailure) as caught:
         await forwarded(http_entry("down", f"http://127.0.0.1:{refused_port()}/mcp"), tmp_path)
     assert caught.value.code == "upstream.unavailable"
+
+
+async def test_an_upstream_that_accepts_no_connection_is_unavailable(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        queued = [socket.socket() for _ in range(4)]
+        for one in queued:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        with pytest.raises(UpstreamFailure) as caught:
+            await forwarded(http_entry("full", f"http://127.0.0.1:{port}/mcp"), tmp_path)
+        for one in queued:
+            one.close()
+    assert caught.value.code == "upstream.unavailable"
+
+
+async def test_the_clients_own_deadline_never_passes_for_a_request_that_was_not_sent() -> None:
+    async with scripted_upstream(scripts.hang) as upstream:
+        entry = upstream.entry()
+        assert isinstance(entry.transport, HttpTransport)
+        client = HttpClient(entry.transport, timeout_seconds=0.1, resolve=resolve, limits=Limits())
+        with anyio.fail_after(10), pytest.raises(UpstreamFailure) as caught:
+            await client.post([], b"{}", ignored)
+        await client.aclose()
+    assert caught.value.code == "upstream.timeout"
+    assert len(upstream.asked) == 1
+
+
+async def ignored(_response: object) -> None:
+    """Nothing comes."""
 
 
 async def test_an_upstream_that_does_not_speak_tls_is_unavailable(tmp_path: Path) -> None:
