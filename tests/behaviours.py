@@ -1,0 +1,679 @@
+"""Every promise the program makes to the outside, with its source and the test that shows it.
+
+`test_behaviours.py` keeps both directions: a promise names a test that exists, and every flow,
+contract and end-to-end test belongs to a promise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Promise(NamedTuple):
+    sentence: str
+    source: str
+    """The specification's section, the RFC, or the document of ours that says so."""
+    test: str
+    """`folder/file.py::name`, below `tests/`."""
+
+
+PROMISES: tuple[Promise, ...] = (
+    Promise(
+        "A call returns what the tool said.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_call_returns_what_the_tool_said",
+    ),
+    Promise(
+        "Every page of the tools is listed as it was sent.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_every_page_of_the_tools_is_listed_as_it_was_sent",
+    ),
+    Promise(
+        "The probed era is the version that is reported.",
+        "MCP 2026-07-28 basic/authorization/authorization-server-discovery",
+        "contract/test_upstream_transports.py::test_the_probed_era_is_the_version_that_is_reported",
+    ),
+    Promise(
+        "A list longer than the bounds is refused.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_list_longer_than_the_bounds_is_refused",
+    ),
+    Promise(
+        "A tool error and a refusal are both answers.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_tool_error_and_a_refusal_are_both_answers",
+    ),
+    Promise(
+        "Structured content and names beyond ascii travel unchanged.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_structured_content_and_names_beyond_ascii_travel_unchanged",
+    ),
+    Promise(
+        "A parameter the schema mirrors reaches the tool.",
+        "MCP 2026-07-28 streamable-http: x-mcp-header",
+        "contract/test_upstream_transports.py::test_a_parameter_the_schema_mirrors_reaches_the_tool",
+    ),
+    Promise(
+        "Progress carries the clients own token.",
+        "MCP 2026-07-28 basic/utilities/progress",
+        "contract/test_upstream_transports.py::test_progress_carries_the_clients_own_token",
+    ),
+    Promise(
+        "Without a progress token the upstream gets none.",
+        "MCP 2026-07-28 basic/utilities/progress",
+        "contract/test_upstream_transports.py::test_without_a_progress_token_the_upstream_gets_none",
+    ),
+    Promise(
+        "A call past its deadline times out and the upstream is told.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_call_past_its_deadline_times_out_and_the_upstream_is_told",
+    ),
+    Promise(
+        "A cancelled call is cancelled upstream by its deadline and the next one works.",
+        "MCP 2026-07-28 basic/patterns/cancellation",
+        "contract/test_upstream_transports.py::test_a_cancelled_call_is_cancelled_upstream_by_its_deadline_and_the_next_one_works",
+    ),
+    Promise(
+        "An answer over the limit is refused and the next call works.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_an_answer_over_the_limit_is_refused_and_the_next_call_works",
+    ),
+    Promise(
+        "An upstream that breaks during a call leaves its outcome unknown.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_an_upstream_that_breaks_during_a_call_leaves_its_outcome_unknown",
+    ),
+    Promise(
+        "Calls at once get their own answers.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_calls_at_once_get_their_own_answers",
+    ),
+    Promise(
+        "An upstream that is no longer configured is unavailable.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_an_upstream_that_is_no_longer_configured_is_unavailable",
+    ),
+    Promise(
+        "A person logs in watches and is let go.",
+        "README: run it",
+        "e2e/test_first_party.py::test_a_person_logs_in_watches_and_is_let_go",
+    ),
+    Promise(
+        "No acknowledged call is lost and none is executed without an intent.",
+        "audit: process durability",
+        "e2e/test_kill.py::test_no_acknowledged_call_is_lost_and_none_is_executed_without_an_intent",
+    ),
+    Promise(
+        "Every page fits its window and keeps to our policy.",
+        "README: the catalog page",
+        "e2e/test_pages.py::test_every_page_fits_its_window_and_keeps_to_our_policy",
+    ),
+    Promise(
+        "The python sdk signs in and calls.",
+        "README: connect a client",
+        "e2e/test_real_clients.py::test_the_python_sdk_signs_in_and_calls",
+    ),
+    Promise(
+        "The typescript sdk signs in and calls.",
+        "README: connect a client",
+        "e2e/test_real_clients.py::test_the_typescript_sdk_signs_in_and_calls",
+    ),
+    Promise(
+        "The inspector signs in and calls.",
+        "README: connect a client",
+        "e2e/test_real_clients.py::test_the_inspector_signs_in_and_calls",
+    ),
+    Promise(
+        "Mcp remote signs in and carries a call for a local client.",
+        "README: connect a client",
+        "e2e/test_real_clients.py::test_mcp_remote_signs_in_and_carries_a_call_for_a_local_client",
+    ),
+    Promise(
+        "A person signs in with chromium.",
+        "README: connect a client",
+        "e2e/test_real_clients.py::test_a_person_signs_in_with_chromium",
+    ),
+    Promise(
+        "A sign in and its calls are on record without the password.",
+        "audit: every request",
+        "e2e/test_real_clients.py::test_a_sign_in_and_its_calls_are_on_record_without_the_password",
+    ),
+    Promise(
+        "A client of either era lists nine tools and reads a ticket.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_a_client_of_either_era_lists_nine_tools_and_reads_a_ticket",
+    ),
+    Promise(
+        "A search reports progress per project.",
+        "MCP 2026-07-28 basic/utilities/progress",
+        "e2e/test_ticket_sample.py::test_a_search_reports_progress_per_project",
+    ),
+    Promise(
+        "A ticket is created commented updated and deleted.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_a_ticket_is_created_commented_updated_and_deleted",
+    ),
+    Promise(
+        "Arguments that do not fit the schema are a tool error.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_arguments_that_do_not_fit_the_schema_are_a_tool_error",
+    ),
+    Promise(
+        "The registry entry names every tool and its three risks.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_the_registry_entry_names_every_tool_and_its_three_risks",
+    ),
+    Promise(
+        "The registry entry agrees with the annotations of the tools.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_the_registry_entry_agrees_with_the_annotations_of_the_tools",
+    ),
+    Promise(
+        "The other sample entries are valid.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_the_other_sample_entries_are_valid",
+    ),
+    Promise(
+        "Every sample ticket and project hangs on its server and project.",
+        "README: run it",
+        "e2e/test_ticket_sample.py::test_every_sample_ticket_and_project_hangs_on_its_server_and_project",
+    ),
+    Promise(
+        "A server grant reaches as far as its level.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_server_grant_reaches_as_far_as_its_level",
+    ),
+    Promise(
+        "A tool grant reaches that tool only.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_tool_grant_reaches_that_tool_only",
+    ),
+    Promise(
+        "A revoked grant denies the next call and stays readable.",
+        "design: a revocation binds the next call",
+        "flow/test_administration.py::test_a_revoked_grant_denies_the_next_call_and_stays_readable",
+    ),
+    Promise(
+        "An expired grant denies and an unexpired one allows.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_an_expired_grant_denies_and_an_unexpired_one_allows",
+    ),
+    Promise(
+        "A grant for one user is none for another.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_grant_for_one_user_is_none_for_another",
+    ),
+    Promise(
+        "A consent grants what was ticked.",
+        "auth.md: sign in",
+        "flow/test_administration.py::test_a_consent_grants_what_was_ticked",
+    ),
+    Promise(
+        "A consent above the ceiling writes nothing.",
+        "auth.md: sign in",
+        "flow/test_administration.py::test_a_consent_above_the_ceiling_writes_nothing",
+    ),
+    Promise(
+        "A consent never exceeds what the user may.",
+        "auth.md: sign in",
+        "flow/test_administration.py::test_a_consent_never_exceeds_what_the_user_may",
+    ),
+    Promise(
+        "A new consent replaces the earlier one but no administrators grant.",
+        "auth.md: sign in",
+        "flow/test_administration.py::test_a_new_consent_replaces_the_earlier_one_but_no_administrators_grant",
+    ),
+    Promise(
+        "Ending a delegation ends what the user granted.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_ending_a_delegation_ends_what_the_user_granted",
+    ),
+    Promise(
+        "Access is written once and taken away for the next call.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_access_is_written_once_and_taken_away_for_the_next_call",
+    ),
+    Promise(
+        "What people may not write is refused with its reason.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_what_people_may_not_write_is_refused_with_its_reason",
+    ),
+    Promise(
+        "The list of access leaves out what other commands write.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_the_list_of_access_leaves_out_what_other_commands_write",
+    ),
+    Promise(
+        "An import with one bad line names it and writes nothing.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_an_import_with_one_bad_line_names_it_and_writes_nothing",
+    ),
+    Promise(
+        "An import can be repeated.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_an_import_can_be_repeated",
+    ),
+    Promise(
+        "A removed user leaves nothing to inherit.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_removed_user_leaves_nothing_to_inherit",
+    ),
+    Promise(
+        "The first start makes one administrator and the next none.",
+        "README: run it",
+        "flow/test_administration.py::test_the_first_start_makes_one_administrator_and_the_next_none",
+    ),
+    Promise(
+        "An agent needs a plain id.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_an_agent_needs_a_plain_id",
+    ),
+    Promise(
+        "An agent is added once.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_an_agent_is_added_once",
+    ),
+    Promise(
+        "New tools wait for approval and changed ones are suspended.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_new_tools_wait_for_approval_and_changed_ones_are_suspended",
+    ),
+    Promise(
+        "A failing server is a finding and keeps its tools.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_failing_server_is_a_finding_and_keeps_its_tools",
+    ),
+    Promise(
+        "A removed server is gone with its file.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_removed_server_is_gone_with_its_file",
+    ),
+    Promise(
+        "A server is not added twice.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_server_is_not_added_twice",
+    ),
+    Promise(
+        "A reload names file and line and announces nothing.",
+        "README: put a server behind it",
+        "flow/test_administration.py::test_a_reload_names_file_and_line_and_announces_nothing",
+    ),
+    Promise(
+        "Every change is on record with its actor.",
+        "audit: every request",
+        "flow/test_administration.py::test_every_change_is_on_record_with_its_actor",
+    ),
+    Promise(
+        "A change that cannot be recorded is not made.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_change_that_cannot_be_recorded_is_not_made",
+    ),
+    Promise(
+        "A change that fails after its record is on record as failed.",
+        "audit: every request",
+        "flow/test_administration.py::test_a_change_that_fails_after_its_record_is_on_record_as_failed",
+    ),
+    Promise(
+        "A grant that means nothing is refused.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_grant_that_means_nothing_is_refused",
+    ),
+    Promise(
+        "Grants sort by when they were made.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_grants_sort_by_when_they_were_made",
+    ),
+    Promise(
+        "Nobody reads without signing in.", "OpenAPI: /api/v1", "flow/test_api.py::test_nobody_reads_without_signing_in"
+    ),
+    Promise(
+        "A bearer that does not count is not helped by a cookie.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_bearer_that_does_not_count_is_not_helped_by_a_cookie",
+    ),
+    Promise(
+        "A person sees the tools to use and an administrator all.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_person_sees_the_tools_to_use_and_an_administrator_all",
+    ),
+    Promise(
+        "Taking access away empties the next answer.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_taking_access_away_empties_the_next_answer",
+    ),
+    Promise(
+        "An auditor sees everything and is no administrator.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_an_auditor_sees_everything_and_is_no_administrator",
+    ),
+    Promise("Filters narrow and combine.", "OpenAPI: /api/v1", "flow/test_api.py::test_filters_narrow_and_combine"),
+    Promise(
+        "Pages follow each other without gap or repeat.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_pages_follow_each_other_without_gap_or_repeat",
+    ),
+    Promise(
+        "A cursor gives no more than its bearer may see.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_cursor_gives_no_more_than_its_bearer_may_see",
+    ),
+    Promise(
+        "Bad input names the field and never the value.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_bad_input_names_the_field_and_never_the_value",
+    ),
+    Promise(
+        "A tool says what it takes without what cannot be seen.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_tool_says_what_it_takes_without_what_cannot_be_seen",
+    ),
+    Promise(
+        "The definition is what the upstream sent.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_the_definition_is_what_the_upstream_sent",
+    ),
+    Promise(
+        "A hidden tool and an absent one look alike.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_hidden_tool_and_an_absent_one_look_alike",
+    ),
+    Promise(
+        "A hidden server and an absent one look alike.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_hidden_server_and_an_absent_one_look_alike",
+    ),
+    Promise(
+        "Only operators learn why a server fails.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_only_operators_learn_why_a_server_fails",
+    ),
+    Promise(
+        "Servers count what the asker sees.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_servers_count_what_the_asker_sees",
+    ),
+    Promise("Findings are for reviewers.", "OpenAPI: /api/v1", "flow/test_api.py::test_findings_are_for_reviewers"),
+    Promise(
+        "A tool shared on its own tells its servers name.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_tool_shared_on_its_own_tells_its_servers_name",
+    ),
+    Promise("Every refusal has one shape.", "OpenAPI: /api/v1", "flow/test_api.py::test_every_refusal_has_one_shape"),
+    Promise("The api describes itself.", "OpenAPI: /api/v1", "flow/test_api.py::test_the_api_describes_itself"),
+    Promise(
+        "A store that cannot be read refuses and says when to retry.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_store_that_cannot_be_read_refuses_and_says_when_to_retry",
+    ),
+    Promise(
+        "Who may open the data directory sees everything.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_who_may_open_the_data_directory_sees_everything",
+    ),
+    Promise(
+        "Explain is for those who see everything.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_explain_is_for_those_who_see_everything",
+    ),
+    Promise(
+        "A person reads the own records as they were told.",
+        "OpenAPI: /api/v1",
+        "flow/test_api.py::test_a_person_reads_the_own_records_as_they_were_told",
+    ),
+    Promise("A new risk counts at once.", "OpenAPI: /api/v1", "flow/test_api.py::test_a_new_risk_counts_at_once"),
+    Promise(
+        "A change by another process reaches those who know the server.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_a_change_by_another_process_reaches_those_who_know_the_server",
+    ),
+    Promise(
+        "Decisions are told to their user and to auditors.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_decisions_are_told_to_their_user_and_to_auditors",
+    ),
+    Promise(
+        "The stream ends with the login and tells nothing after it.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_the_stream_ends_with_the_login_and_tells_nothing_after_it",
+    ),
+    Promise(
+        "A silent stream notices that the login ended.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_a_silent_stream_notices_that_the_login_ended",
+    ),
+    Promise(
+        "An auditor who is no longer one hears no more.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_an_auditor_who_is_no_longer_one_hears_no_more",
+    ),
+    Promise(
+        "A watcher who reads too slowly learns how much is lost.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_a_watcher_who_reads_too_slowly_learns_how_much_is_lost",
+    ),
+    Promise(
+        "Closing the board ends the stream.",
+        "OpenAPI: /api/v1/events",
+        "flow/test_api_events.py::test_closing_the_board_ends_the_stream",
+    ),
+    Promise(
+        "The front door leads to the catalog.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_the_front_door_leads_to_the_catalog",
+    ),
+    Promise(
+        "Who is not signed in is sent to the login and back.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_who_is_not_signed_in_is_sent_to_the_login_and_back",
+    ),
+    Promise(
+        "Pages are not cached framed or scripted.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_pages_are_not_cached_framed_or_scripted",
+    ),
+    Promise(
+        "People see their own catalog.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_people_see_their_own_catalog",
+    ),
+    Promise(
+        "Who has no access is told how to get it.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_who_has_no_access_is_told_how_to_get_it",
+    ),
+    Promise(
+        "The form filters and keeps what was asked.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_the_form_filters_and_keeps_what_was_asked",
+    ),
+    Promise(
+        "A wrong filter is named and not repeated.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_wrong_filter_is_named_and_not_repeated",
+    ),
+    Promise(
+        "A long catalog is paged with its filter.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_long_catalog_is_paged_with_its_filter",
+    ),
+    Promise(
+        "A tools words stay words.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_tools_words_stay_words",
+    ),
+    Promise(
+        "A tool page tells reviewers who approved and what is wrong.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_tool_page_tells_reviewers_who_approved_and_what_is_wrong",
+    ),
+    Promise(
+        "A hidden tool and an absent one are the same page.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_hidden_tool_and_an_absent_one_are_the_same_page",
+    ),
+    Promise(
+        "The connect page shows every snippet for this address.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_the_connect_page_shows_every_snippet_for_this_address",
+    ),
+    Promise(
+        "A foreign host name is never offered as an address.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_foreign_host_name_is_never_offered_as_an_address",
+    ),
+    Promise(
+        "An error nobody foresaw shows its request id and nothing else.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_an_error_nobody_foresaw_shows_its_request_id_and_nothing_else",
+    ),
+    Promise(
+        "A state that changes shows on the next look.",
+        "README: the catalog page",
+        "flow/test_catalog_pages.py::test_a_state_that_changes_shows_on_the_next_look",
+    ),
+    Promise(
+        "The list holds exactly what may be called.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_the_list_holds_exactly_what_may_be_called",
+    ),
+    Promise(
+        "A call within every right reaches the upstream.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_a_call_within_every_right_reaches_the_upstream",
+    ),
+    Promise(
+        "A tool the agent was not granted looks like one that does not exist.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_a_tool_the_agent_was_not_granted_looks_like_one_that_does_not_exist",
+    ),
+    Promise(
+        "A resource the user may not see is refused by its own code.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_a_resource_the_user_may_not_see_is_refused_by_its_own_code",
+    ),
+    Promise(
+        "Arguments that name no resource are refused.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_arguments_that_name_no_resource_are_refused",
+    ),
+    Promise(
+        "The token of one endpoint opens no other.",
+        "RFC 8707 §2",
+        "flow/test_governed_calls.py::test_the_token_of_one_endpoint_opens_no_other",
+    ),
+    Promise(
+        "Another agent of the same user sees nothing.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_another_agent_of_the_same_user_sees_nothing",
+    ),
+    Promise(
+        "The same agent for another user sees nothing.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_the_same_agent_for_another_user_sees_nothing",
+    ),
+    Promise(
+        "A revoked grant and an ended delegation bind the next call.",
+        "design: a revocation binds the next call",
+        "flow/test_governed_calls.py::test_a_revoked_grant_and_an_ended_delegation_bind_the_next_call",
+    ),
+    Promise(
+        "Every refusal and call is on record with its true reason.",
+        "audit: every request",
+        "flow/test_governed_calls.py::test_every_refusal_and_call_is_on_record_with_its_true_reason",
+    ),
+    Promise(
+        "Without a token the challenge says where to get one.",
+        "RFC 6750 §3.1, RFC 9728 §5.1",
+        "flow/test_hostile_requests.py::test_without_a_token_the_challenge_says_where_to_get_one",
+    ),
+    Promise(
+        "A bad token is refused and not repeated.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_a_bad_token_is_refused_and_not_repeated",
+    ),
+    Promise(
+        "An unsigned token is refused.",
+        "RFC 8725 §3.1",
+        "flow/test_hostile_requests.py::test_an_unsigned_token_is_refused",
+    ),
+    Promise(
+        "Clients that probe without a version or session get the challenge.",
+        "RFC 6750 §3.1, RFC 9728 §5.1",
+        "flow/test_hostile_requests.py::test_clients_that_probe_without_a_version_or_session_get_the_challenge",
+    ),
+    Promise(
+        "A header that contradicts the body or the endpoint is refused.",
+        "MCP 2026-07-28 streamable-http: server validation",
+        "flow/test_hostile_requests.py::test_a_header_that_contradicts_the_body_or_the_endpoint_is_refused",
+    ),
+    Promise(
+        "A malformed body is a client error.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_a_malformed_body_is_a_client_error",
+    ),
+    Promise(
+        "Twenty megabytes are refused whether announced or not.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_twenty_megabytes_are_refused_whether_announced_or_not",
+    ),
+    Promise(
+        "An unknown method is not found and an unknown version names ours.",
+        "MCP 2026-07-28 basic/versioning",
+        "flow/test_hostile_requests.py::test_an_unknown_method_is_not_found_and_an_unknown_version_names_ours",
+    ),
+    Promise(
+        "An unknown endpoint does not exist.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_an_unknown_endpoint_does_not_exist",
+    ),
+    Promise(
+        "No answer log or record repeats an argument.",
+        "audit: no argument values",
+        "flow/test_hostile_requests.py::test_no_answer_log_or_record_repeats_an_argument",
+    ),
+    Promise(
+        "A client that sends half a request and leaves harms nobody.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_a_client_that_sends_half_a_request_and_leaves_harms_nobody",
+    ),
+    Promise(
+        "Odd http is refused.",
+        "MCP 2026-07-28 basic/transports/streamable-http",
+        "flow/test_hostile_requests.py::test_odd_http_is_refused",
+    ),
+    Promise(
+        "Every authentication refusal is on record.",
+        "audit: every request",
+        "flow/test_hostile_requests.py::test_every_authentication_refusal_is_on_record",
+    ),
+    Promise(
+        "Each fault has its code and hurts nobody else.",
+        "README: the walk of a call",
+        "flow/test_hostile_upstreams.py::test_each_fault_has_its_code_and_hurts_nobody_else",
+    ),
+    Promise(
+        "A broken registry file is named and the last good state keeps serving.",
+        "README: put a server behind it",
+        "flow/test_hostile_upstreams.py::test_a_broken_registry_file_is_named_and_the_last_good_state_keeps_serving",
+    ),
+    Promise(
+        "The sdk registers signs in and is known as user and agent.",
+        "MCP 2026-07-28 basic/authorization",
+        "flow/test_sign_in.py::test_the_sdk_registers_signs_in_and_is_known_as_user_and_agent",
+    ),
+    Promise(
+        "The sdk signs in with its metadata document and registers nothing.",
+        "draft-ietf-oauth-client-id-metadata-document",
+        "flow/test_sign_in.py::test_the_sdk_signs_in_with_its_metadata_document_and_registers_nothing",
+    ),
+    Promise(
+        "The sdk refreshes by itself when its token is too old.",
+        "auth.md: use the token",
+        "flow/test_sign_in.py::test_the_sdk_refreshes_by_itself_when_its_token_is_too_old",
+    ),
+    Promise(
+        "A revoked sign in ends at the next call and the sdk asks the user again.",
+        "design: a revocation binds the next call",
+        "flow/test_sign_in.py::test_a_revoked_sign_in_ends_at_the_next_call_and_the_sdk_asks_the_user_again",
+    ),
+)
