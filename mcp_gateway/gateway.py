@@ -71,7 +71,7 @@ class Gateway:
             listing = self.catalog.listing(request.endpoint)
             visible = await self.authorization.visible(principal, listing.tools, now=time.time())
             entry.listed(visible.tools)
-            return ToolList(listing.tools, frozenset(visible.tools), listing.generation)
+            return ToolList(listing.tools, visible.ids, listing.generation)
 
     async def call_tool(
         self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], notify: Notify

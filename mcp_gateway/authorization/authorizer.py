@@ -30,6 +30,7 @@ from mcp_gateway.model.tool import ReviewState, Tool
 from mcp_gateway.storage import Change, Database
 
 _CACHED_DECISIONS = 10_000
+_KEPT_LISTS = 1_000
 _EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ class Visible:
     model_id: str
     valid_until: float | None
     """Epoch seconds after which the list may change by itself; None = until the next revision."""
+    ids: frozenset[ToolId]
+    """`tools` as a set; the same object as long as the answer is kept."""
 
 
 class Authorization:
@@ -58,10 +61,11 @@ class Authorization:
         self._relationships = relationships
         self._cached_decisions = cached_decisions
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
+        self._visible: OrderedDict[tuple[str, str, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
 
     async def load(self, database: Database) -> None:
         """Read every relationship; until then everything is denied."""
-        self._cache.clear()
+        self._forget()
         await _available(self._relationships.load(database))
 
     async def adopt(self, relationships: Relationships, database: Database) -> None:
@@ -70,10 +74,10 @@ class Authorization:
         while relationships.revision < self._relationships.revision:  # followed meanwhile
             await _available(relationships.load(database))
         self._relationships = relationships
-        self._cache.clear()
+        self._forget()
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        self._cache.clear()
+        self._forget()
         await _available(self._relationships.follow(changes))
 
     async def decide(self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], *, now: float) -> Decision:
@@ -90,16 +94,30 @@ class Authorization:
         return decision
 
     async def visible(self, principal: Principal, tools: Sequence[Tool], *, now: float) -> Visible:
-        """The tools to list: the rule of `decide` without the arguments."""
+        """The tools to list: the rule of `decide` without the arguments. Kept per principal and sequence of tools."""
+        key = (principal.user, principal.agent, id(tools))
+        kept = self._visible.get(key)
+        if kept is not None and kept[0] is tools and (kept[1].valid_until is None or now < kept[1].valid_until):
+            self._visible.move_to_end(key)
+            return kept[1]
+        visible = await self._see(principal, tools, now)
+        if visible.revision == self._relationships.revision:
+            self._visible[key] = (tools, visible)
+            if len(self._visible) > _KEPT_LISTS:
+                self._visible.popitem(last=False)
+        return visible
+
+    async def _see(self, principal: Principal, tools: Sequence[Tool], now: float) -> Visible:
         in_context = (principal.user, principal.agent)
         held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
-        listed = frozenset(held.objects)
+        listed_ids = frozenset(map(ToolId, held.objects))
         return Visible(
-            tools=tuple(tool.id for tool in tools if tool.id in listed),
-            depends_on_resource=frozenset(tool.id for tool in tools if tool.resources and tool.id in listed),
+            tools=tuple(tool.id for tool in tools if tool.id in listed_ids),
+            depends_on_resource=frozenset(tool.id for tool in tools if tool.resources and tool.id in listed_ids),
             revision=held.revision,
             model_id=held.model_id,
             valid_until=held.valid_until,
+            ids=listed_ids,
         )
 
     async def usable_by(self, person: Person, tools: Sequence[Tool], *, now: float) -> frozenset[ToolId]:
@@ -136,6 +154,10 @@ class Authorization:
             if answer
         }
         return explanation(decision, user=user, agent=agent, tool=tool.id, because=because)
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._visible.clear()
 
     async def _decide(
         self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False

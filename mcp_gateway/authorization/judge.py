@@ -71,9 +71,11 @@ def public_code(decision: Decision) -> str:
     codes = {reason.code for reason in decision.reasons}
     if any(code.startswith(("relationship.", "decision.")) for code in codes):
         return "authorization.unavailable"
-    if codes == {"scope.insufficient"}:
+    beyond_resources = {code for code in codes if not code.startswith("resource.")}
+    if beyond_resources == {"scope.insufficient"}:
+        # Before the resource: without the scope nobody learns whether there is such a resource.
         return "scope.insufficient"
-    if codes and all(code.startswith("resource.") for code in codes):
+    if codes and not beyond_resources:
         return "resource.denied"
     return "tool.unavailable"
 

@@ -2,7 +2,7 @@
 
 The store, the tuples, the audit, the CLI and `explain` all speak these strings, so two
 spellings of one thing cannot exist. A part is percent-encoded where OpenFGA or we give a
-character a meaning; a part that would be over 200 bytes becomes its SHA-256.
+character a meaning; a part that would be over 200 bytes becomes `%sha256-` and its digest.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ GATEWAY = ObjectId("gateway:local")
 
 _MAX_PART_BYTES = 200
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGEST_MARK = "%sha256-"
+"""No plain part can look like it, because `%` is always encoded; a colon would not be an OpenFGA id."""
 _RESERVED = frozenset(":#*@/%")
 
 
@@ -34,7 +36,7 @@ def encode(part: str) -> str:
     encoded = part if part.isascii() and part.isalnum() else "".join(map(_encoded, part))
     if len(encoded.encode()) <= _MAX_PART_BYTES:
         return encoded
-    return "sha256:" + hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
+    return _DIGEST_MARK + hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _encoded(character: str) -> str:

@@ -15,7 +15,7 @@ parts = st.text(min_size=1, max_size=300)
 def test_a_part_is_short_and_free_of_reserved_characters(part: str) -> None:
     encoded = encode(part)
     assert len(encoded.encode("utf-8", "surrogatepass")) <= 200
-    assert not set(encoded.removeprefix("sha256:")) & set(":#*@/ \n\t\x00")
+    assert not set(encoded) & set(":#*@/ \n\t\x00")
 
 
 @given(one=parts, other=parts)
