@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -25,13 +24,15 @@ def main() -> None:
 
 def generated(text: str) -> str:
     """The README with every generated block written anew."""
-    blocks = {"clients": as_markdown(MCP_URL), "commands": commands()}
-    for name, content in blocks.items():
-        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
-        text = re.sub(
-            f"{re.escape(begin)}.*?{re.escape(end)}", lambda _, c=content: f"{begin}\n{c}\n{end}", text, flags=re.DOTALL
-        )
-    return text
+    text = _replaced(text, "clients", as_markdown(MCP_URL))
+    return _replaced(text, "commands", commands())
+
+
+def _replaced(text: str, name: str, content: str) -> str:
+    begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{content}\n{end}{after}"
 
 
 def commands() -> str:
