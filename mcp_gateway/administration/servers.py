@@ -56,9 +56,10 @@ class Servers(Part):
         if not rows:
             raise OperatorError("nothing was discovered there", where=name, remedy=f"mcp-gateway server refresh {name}")
         chosen = list(tools) if tools is not None else [row.name for row in rows if row.state in _WAITING]
-        digests = {row.name: row.digest for row in rows if row.name in chosen}
+        known = {row.name: row.digest for row in rows}
+        digests = {tool: known.get(tool, "") for tool in chosen}
         async with self._changes.around("server.approved", actor, server=name, tools=chosen, digests=digests):
-            return await self._review.approve(name, chosen, actor)
+            return await self._review.approve(name, digests, actor)
 
     async def server_remove(self, name: str, *, actor: str) -> Path:
         """Delete the registry file, the discovered tools and their facts; access and grants stay and reach nothing."""

@@ -7,7 +7,7 @@ A tool that fails the lint is quarantined: one bad schema makes some clients dro
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from mcp_gateway.storage.catalog import (
     put_tool,
     server_rows,
     tool_rows,
+    tools_in,
 )
 
 _SEEN_RESOLUTION_SECONDS = 60.0
@@ -83,19 +84,15 @@ class Review:
                     await put_tool(transaction, row)
         return _findings(known, after)
 
-    async def approve(self, server: str, names: Iterable[str] | None, actor: str) -> list[str]:
-        """Approve the named tools, or all that wait; returns what was approved. Quarantined tools cannot be."""
-        rows = {row.name: row for row in await tool_rows(self._database, server)}
-        chosen = list(names) if names is not None else [n for n, row in rows.items() if _waits(row)]
-        for name in chosen:
-            if name not in rows:
-                raise OperatorError(f"{server} has no tool {name!r}", remedy=f"mcp-gateway server show {server}")
-            if rows[name].state in (ReviewState.QUARANTINED, ReviewState.MISSING):
-                raise OperatorError(f"{name} is {rows[name].state.value}: {rows[name].finding or 'not served'}")
+    async def approve(self, server: str, reviewed: Mapping[str, str], actor: str) -> list[str]:
+        """Approve tools by name and the digest that was reviewed; all of them or, raising OperatorError, none."""
         async with self._database.write(actor) as transaction:
-            for name in chosen:
+            rows = await tools_in(transaction, server)
+            for name, digest_seen in reviewed.items():
+                _refuse_unapprovable(server, name, rows.get(name), digest_seen)
+            for name in reviewed:
                 await put_tool(transaction, _approved(rows[name], actor, transaction.now))
-        return chosen
+        return list(reviewed)
 
     async def remove(self, server: str, actor: str) -> None:
         async with self._database.write(actor) as transaction:
@@ -185,8 +182,15 @@ def _gone(row: ToolRow) -> ToolRow:
     return row if row.state is ReviewState.MISSING else replace(row, state=ReviewState.MISSING, finding="not served")
 
 
-def _waits(row: ToolRow) -> bool:
-    return row.state in (ReviewState.PENDING, ReviewState.CHANGED)
+def _refuse_unapprovable(server: str, name: str, row: ToolRow | None, digest_seen: str) -> None:
+    if row is None:
+        raise OperatorError(f"{server} has no tool {name!r}", remedy=f"mcp-gateway server show {server}")
+    if row.state in (ReviewState.QUARANTINED, ReviewState.MISSING):
+        raise OperatorError(f"{name} is {row.state.value}: {row.finding or 'not served'}")
+    if row.digest != digest_seen:
+        raise OperatorError(
+            f"{name} changed while it was being reviewed", remedy=f"look at it again: mcp-gateway server show {server}"
+        )
 
 
 def _findings(known: Mapping[str, ToolRow], after: Sequence[ToolRow]) -> Findings:

@@ -69,6 +69,12 @@ async def tool_rows(database: Database, server: str | None = None) -> list[ToolR
         return [_tool_row(row) for row in await connection.execute(query)]
 
 
+async def tools_in(transaction: Transaction, server: str) -> dict[str, ToolRow]:
+    """The server's tools by name, as the transaction sees them."""
+    query = select(schema.tools).where(schema.tools.c.server == server)
+    return {row.name: _tool_row(row) for row in await transaction.connection.execute(query)}
+
+
 async def put_server(transaction: Transaction, row: ServerRow) -> None:
     """Write the row; the first time a server appears it is enabled and the administrators get access."""
     table = schema.servers

@@ -61,6 +61,13 @@ class Desk:
     served: Upstreams
     review: Review
 
+    async def approve(self, *names: str) -> list[str]:
+        """Approve what waits, or the named tools, as they are now."""
+        rows = await tool_rows(self.database)
+        waiting = (ReviewState.PENDING, ReviewState.CHANGED)
+        chosen = {row.name: row.digest for row in rows if (row.name in names if names else row.state in waiting)}
+        return await self.review.approve("tickets", chosen, "os:me")
+
     async def states(self) -> dict[str, ReviewState]:
         return {row.name: row.state for row in await tool_rows(self.database)}
 
@@ -86,7 +93,7 @@ async def test_new_tools_wait_for_approval(desk: Desk) -> None:
 
 async def test_an_approved_tool_is_enabled_in_the_same_transaction(desk: Desk) -> None:
     await desk.review.refresh(TICKETS, "os:me")
-    assert await desk.review.approve("tickets", ["get"], "os:me") == ["get"]
+    assert await desk.approve("get") == ["get"]
     assert "tool:tickets/get" in await desk.enabled()
     assert [row.object for row in await matching(desk.database, relation="read_only")] == ["tool:tickets/get"]
 
@@ -98,19 +105,19 @@ async def test_a_trusted_upstream_needs_no_reviewer(desk: Desk) -> None:
 
 async def test_a_tool_whose_definition_changed_is_suspended_until_approved_again(desk: Desk) -> None:
     await desk.review.refresh(TICKETS, "os:me")
-    await desk.review.approve("tickets", None, "os:me")
+    await desk.approve()
     desk.served.tools = [tool("get", description="now with more"), tool("delete")]
     findings = await desk.review.refresh(TICKETS, "gateway")
     assert findings.changed == ("get",)
     assert (await desk.states())["get"] is ReviewState.CHANGED
     assert "tool:tickets/get" not in await desk.enabled()
-    await desk.review.approve("tickets", None, "os:me")
+    await desk.approve()
     assert "tool:tickets/get" in await desk.enabled()
 
 
 async def test_a_change_that_is_taken_back_needs_no_second_approval(desk: Desk) -> None:
     await desk.review.refresh(TICKETS, "os:me")
-    await desk.review.approve("tickets", None, "os:me")
+    await desk.approve()
     before = desk.served.tools
     desk.served.tools = [tool("get", description="oops")]
     await desk.review.refresh(TICKETS, "gateway")
@@ -126,7 +133,7 @@ async def test_one_bad_tool_is_quarantined_and_the_others_stand(desk: Desk) -> N
     assert set(findings.quarantined) == {"bad", "new\u202eline"}
     assert (await desk.states())["get"] is ReviewState.APPROVED
     with pytest.raises(OperatorError, match="quarantined"):
-        await desk.review.approve("tickets", ["bad"], "os:me")
+        await desk.approve("bad")
 
 
 async def test_an_upstream_that_is_down_keeps_its_approved_tools(desk: Desk) -> None:
@@ -148,7 +155,7 @@ async def test_refreshing_what_did_not_change_writes_nothing(desk: Desk) -> None
 async def test_only_approved_tools_resolve_and_a_declared_risk_must_have_reached_the_tuples(desk: Desk) -> None:
     catalog = Catalog(desk.database)
     await desk.review.refresh(TICKETS, "os:me")
-    await desk.review.approve("tickets", ["get"], "os:me")
+    await desk.approve("get")
     await catalog.declare([TICKETS])
     assert catalog.resolve(None, "tickets__get") is catalog.resolve("tickets", "get")
     with pytest.raises(AccessDenied) as refused:
@@ -168,3 +175,13 @@ async def test_a_removed_server_leaves_no_fact_behind(desk: Desk) -> None:
     await desk.review.remove("tickets", "os:me")
     assert await desk.enabled() == set()
     assert await tool_rows(desk.database) == []
+
+
+async def test_what_changed_during_the_review_is_not_approved(desk: Desk) -> None:
+    await desk.review.refresh(TICKETS, "os:me")
+    (seen,) = [row.digest for row in await tool_rows(desk.database) if row.name == "get"]
+    desk.served.tools = [tool("get", description="swapped")]
+    await desk.review.refresh(TICKETS, "gateway")
+    with pytest.raises(OperatorError, match="changed while"):
+        await desk.review.approve("tickets", {"get": seen}, "os:me")
+    assert await desk.enabled() == {"server:tickets"}
