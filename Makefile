@@ -4,6 +4,7 @@ BIN := .venv/bin
 PYTEST_ARGS ?=
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml
+	@echo "Installing into .venv: about a minute, only when the lock files have changed."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
