@@ -532,6 +532,31 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_catalog_pages.py::test_a_state_that_changes_shows_on_the_next_look",
     ),
     Promise(
+        "A session is one principals and ends for good.",
+        "MCP 2025-11-25 basic/transports",
+        "flow/test_eras.py::test_a_session_is_one_principals_and_ends_for_good",
+    ),
+    Promise(
+        "Progress turns the answer into events with the clients own token.",
+        "MCP 2026-07-28 basic/utilities/progress",
+        "flow/test_eras.py::test_progress_turns_the_answer_into_events_with_the_clients_own_token",
+    ),
+    Promise(
+        "A legacy client cancels by notification and the upstream hears it.",
+        "MCP 2026-07-28 basic/patterns/cancellation",
+        "flow/test_eras.py::test_a_legacy_client_cancels_by_notification_and_the_upstream_hears_it",
+    ),
+    Promise(
+        "A modern client cancels by leaving and its call is on record.",
+        "audit: every request",
+        "flow/test_eras.py::test_a_modern_client_cancels_by_leaving_and_its_call_is_on_record",
+    ),
+    Promise(
+        "Discovery names the versions and only what exists.",
+        "MCP 2025-11-25 basic/transports",
+        "flow/test_eras.py::test_discovery_names_the_versions_and_only_what_exists",
+    ),
+    Promise(
         "The list holds exactly what may be called.",
         "README: the walk of a call",
         "flow/test_governed_calls.py::test_the_list_holds_exactly_what_may_be_called",
