@@ -31,7 +31,7 @@ Table: TypeAlias = dict[tuple[str, str], list[Cell]]
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of one measurement")
+    parser.add_argument("--seconds", type=float, default=1.2, help="of one measurement")
     parser.add_argument("--server", choices=["granian", "uvicorn"], default="granian")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
