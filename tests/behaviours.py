@@ -533,7 +533,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "A session is one principals and ends for good.",
-        "MCP 2025-11-25 basic/transports",
+        "MCP 2025-11-25 and 2026-07-28 basic/transports",
         "flow/test_eras.py::test_a_session_is_one_principals_and_ends_for_good",
     ),
     Promise(
@@ -553,7 +553,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "Discovery names the versions and only what exists.",
-        "MCP 2025-11-25 basic/transports",
+        "MCP 2025-11-25 and 2026-07-28 basic/transports",
         "flow/test_eras.py::test_discovery_names_the_versions_and_only_what_exists",
     ),
     Promise(

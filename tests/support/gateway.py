@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support.command_server import commands
 from tests.support.processes import ROOT, Running, free_port, listening, running, start, wait_until
 
 PASSWORD = "correct horse battery staple"
-_COMMAND_SECONDS = 60
 _READY_SECONDS = 40
 
 
@@ -45,13 +44,10 @@ class Installation:
 
     def cli(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run `mcp-gateway`; answers what it printed."""
-        command = [sys.executable, "-m", "mcp_gateway", "--config", str(self.config), *arguments]
-        done = subprocess.run(
-            command, input=stdin or "", capture_output=True, text=True, timeout=_COMMAND_SECONDS, cwd=ROOT, check=False
-        )
-        if check and done.returncode != 0:
-            raise CommandFailed(f"{' '.join(arguments[:2])} ended with {done.returncode}: {done.stderr[-2000:]}")
-        return done.stdout.strip()
+        done = commands.run(["--config", str(self.config), *arguments], stdin=stdin or "")
+        if check and done.code != 0:
+            raise CommandFailed(f"{' '.join(arguments[:2])} ended with {done.code}: {done.err[-2000:]}")
+        return done.out.strip()
 
     def add_user(self, name: str, *, calls: str) -> None:
         """A user with PASSWORD who may call every tool of the server `calls`."""
