@@ -81,9 +81,9 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
         inflight.enter(flight)
         try:
             exchange.message = message = parse_message(await _body(exchange, receive))
+            exchange.reply.message_id = message.get("id")
             exchange.era = era_of(message, headers)
             if "id" in message:
-                exchange.reply.message_id = message["id"]
                 await _request(exchange, receive)
             else:
                 await _notification(exchange)
