@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Any
 
 import anyio
-import orjson
 
 from mcp_gateway.audit import record
 from mcp_gateway.audit.outcome import Ending, Outcome, of_answer, of_broken_call, of_refusal
@@ -170,8 +169,6 @@ class Entry:
         fields = record.outcome(self._request, self._verb, self._principal, tool, intent=self._intent)
         ending = self._ending(tool, exc)
         fields.update(outcome=ending.outcome, code=ending.code, sent=self._sent)
-        if self._answer is not None:
-            fields["answer_bytes"] = _size(self._answer)
         if self._sent:
             fields["upstream_us"] = (perf_counter_ns() - self._forwarded_at) // 1000
         return fields
@@ -200,14 +197,6 @@ class Entry:
             fields["effect"] = "deny"
         fields.update(outcome=ending.outcome, code=ending.code)
         return fields
-
-
-def _size(answer: Answer) -> int | None:
-    try:
-        return len(orjson.dumps(answer.result if answer.error is None else answer.error))
-    except TypeError:
-        # What an upstream may send must not decide whether its outcome is recorded.
-        return None
 
 
 @lru_cache(maxsize=64)

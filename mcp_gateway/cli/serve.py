@@ -38,7 +38,7 @@ def serve(
     async def run() -> None:
         await server.serve(settings, ready=lambda: None if quiet else _welcome(front, settings))
 
-    anyio.run(run)
+    anyio.run(run, backend_options={"use_uvloop": True})
 
 
 async def setup(desk: Desk) -> None:

@@ -22,6 +22,7 @@ from mcp_gateway.transport.sessions import Session, Sessions
 
 _PARAM_PREFIX = "mcp-param-"
 _NOTHING: Mapping[str, Any] = {}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Exchange:
             progress_token=progress_token(params),
             meta=meta_of(params),
             client_session=session.digest if session else None,
-            param_headers={name: value for name, value in self.headers.items() if name.startswith(_PARAM_PREFIX)},
+            param_headers=_param_headers(self.headers),
         )
 
     async def list_tools(self, request: Request) -> None:
@@ -106,6 +107,11 @@ class Exchange:
         if self.era is Era.LEGACY or not isinstance(code, int):
             return 200
         return HTTP_STATUS.get(code, 200)
+
+
+def _param_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    found = [name for name in headers if name.startswith(_PARAM_PREFIX)]
+    return {name: headers[name] for name in found} if found else _NO_HEADERS
 
 
 def unknown_method() -> BadRequest:
