@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from importlib.util import find_spec
 from typing import Annotated
 
 import anyio
@@ -38,7 +39,7 @@ def serve(
     async def run() -> None:
         await server.serve(settings, ready=lambda: None if quiet else _welcome(front, settings))
 
-    anyio.run(run, backend_options={"use_uvloop": True})
+    anyio.run(run, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
 async def setup(desk: Desk) -> None:
