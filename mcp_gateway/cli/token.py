@@ -14,6 +14,8 @@ from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.ids import LOCAL_ISSUER, agent_id
 
 _LONGEST_SECONDS = 300
+_API_PATH = "/api/v1"
+"""Also a resource: scripts read the API with such a token, which the login gives to no agent."""
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +26,7 @@ async def token(
     desk: Desk,
     user: Annotated[str, typer.Option("--user", help="A user of the built-in login.")],
     agent: Annotated[str, typer.Option("--agent", help="The client id the token speaks through.")],
-    resource: Annotated[str, typer.Option("--resource", help="The endpoint's URL, such as http://127.0.0.1:8000/mcp.")],
+    resource: Annotated[str, typer.Option("--resource", help="The URL of an MCP endpoint, or of /api/v1.")],
     ttl: Annotated[
         int, typer.Option("--ttl", min=1, max=_LONGEST_SECONDS, help="Seconds it is valid.")
     ] = _LONGEST_SECONDS,
@@ -68,7 +70,8 @@ async def token(
 def _origin_of(resource: str, origins: tuple[str, ...], servers: set[str]) -> str:
     """The public origin the endpoint is at, which is also who issues tokens for it."""
     for origin in origins:
-        if resource == f"{origin}/mcp" or resource in {f"{origin}/mcp/{server}" for server in servers}:
+        endpoints = {f"{origin}/mcp", f"{origin}{_API_PATH}", *(f"{origin}/mcp/{server}" for server in servers)}
+        if resource in endpoints:
             return origin
     raise OperatorError(
         f"is not an endpoint of this gateway; its origins are {', '.join(origins)}", where=f"--resource {resource}"

@@ -116,3 +116,14 @@ async def test_every_refusal_and_call_is_on_record_with_its_true_reason(
     assert allowed.status == 200
     tail = gateway.cli("audit", "tail", "-n", "5", "--json")
     assert '"intent"' in tail and '"outcome"' in tail
+
+
+async def test_a_token_for_the_api_reads_it_and_calls_nothing(gateway: Installation, client: ModernClient) -> None:
+    resource = ("--resource", f"{gateway.origin}/api/v1")
+    token = gateway.cli("token", "--user", "mira", "--agent", "script", *resource)
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers) as http:
+        seen = (await http.get(f"{gateway.origin}/api/v1/tools", params={"server": "tickets"})).json()
+    assert len(seen["tools"]) == 9, "what she could use herself"
+    client.token = token
+    assert (await client.call("ticket_get", {"id": "T-391"})).reason == "token.wrong_audience"
