@@ -46,6 +46,8 @@ class RunFailed(Exception):
 
 async def run(listen: str, data_dir: str) -> None:
     """Start everything, say where it is, wait for Ctrl-C, end everything."""
+    for taken in (listen, f"127.0.0.1:{TICKETS_PORT}"):
+        await _refuse_taken(taken)
     common = ["--data-dir", data_dir]
     first = await cli([*common, "setup", "--json"])
     if first.get("created"):
@@ -119,6 +121,17 @@ async def _end(process: Process) -> None:
         await process.wait()
         return
     process.kill()
+
+
+async def _refuse_taken(listen: str) -> None:
+    """Otherwise what answers there would be taken for ours."""
+    host, _, port = listen.rpartition(":")
+    try:
+        stream = await anyio.connect_tcp(host, int(port))
+    except OSError:
+        return
+    await stream.aclose()
+    raise RunFailed(f"{listen} is in use; end what runs there (another make run?) and start again")
 
 
 async def _until_healthy(listen: str, stop: anyio.Event) -> None:
