@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import sys
 import tempfile
@@ -114,7 +115,7 @@ async def story(stage: Stage) -> None:
 
         scene("The agent reads ticket T-391.")
         await call(client, "ticket_get", {"id": "T-391"})
-        scene("It tries to delete it: Mira may, the agent was not granted that.")
+        scene("It tries to delete it: reading is all the agent was granted.")
         await call(client, "ticket_delete", {"id": "T-391"})
         scene("It tries to read T-999: the agent may read tickets, but Mira may not see this one.")
         await call(client, "ticket_get", {"id": "T-999"})
@@ -154,7 +155,7 @@ async def call(client: Client, tool: str, arguments: dict[str, Any]) -> None:
 
 async def say(stage: Stage, *arguments: str, stdin: str | None = None, check: bool = True) -> None:
     """Show a command and what it prints."""
-    print(f"   $ mcp-gateway {' '.join(arguments)}")
+    print(f"   $ mcp-gateway {shlex.join(arguments)}")
     for line in (await stage.cli(*arguments, stdin=stdin, check=check)).splitlines():
         print(f"   {line}")
 
