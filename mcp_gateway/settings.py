@@ -188,7 +188,7 @@ def load(path: Path | None = None, **overrides: Path | str | None) -> Settings:
         problem = exc.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(step) for step in problem["loc"])
         where = f"{source or 'settings'}: {field}" if field else str(source or "settings")
-        raise OperatorError(str(problem["msg"]), where=where) from exc
+        raise OperatorError(str(problem["msg"]).removeprefix("Value error, "), where=where) from exc
 
 
 def is_loopback(host: str) -> bool:
@@ -201,6 +201,8 @@ def is_loopback(host: str) -> bool:
 def _read(source: Path) -> dict[str, object]:
     try:
         value: object = yaml.safe_load(source.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise OperatorError("there is no such file", where=str(source)) from exc
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise OperatorError("cannot be read as YAML", where=str(source)) from exc
     if value is None:

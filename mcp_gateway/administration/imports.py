@@ -41,6 +41,8 @@ def read(path: Path) -> list[Imported]:
     """Every relationship in the file; raises OperatorError naming file and line for the first bad one."""
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise OperatorError("there is no such file", where=str(path)) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise OperatorError("cannot be read as UTF-8 text", where=str(path)) from exc
     value, node = yaml_lines.parse(text, where=path.name)

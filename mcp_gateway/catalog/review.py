@@ -51,6 +51,8 @@ class Findings:
     quarantined: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     error: str | None = None
+    detail: str = ""
+    """Why it could not be asked, for the operator; our own words, nothing the server said."""
     """Reason code when the upstream could not be asked; nothing else changed then."""
 
 
@@ -71,7 +73,7 @@ class Review:
             served = await self._list_tools(upstream)
         except GatewayError as exc:
             await self._note_server(upstream.name, actor, protocol=None, error=exc.code)
-            return Findings(error=exc.code)
+            return Findings(error=exc.code, detail=str(exc))
         await self._note_server(upstream.name, actor, protocol=served.protocol_version, error=None)
         known = {row.name: row for row in await tool_rows(self._database, upstream.name)}
         offered = _by_name(served.tools)

@@ -10,6 +10,7 @@ import typer
 
 from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.known import note_strangers
 from mcp_gateway.storage.relationships import RelationshipTuple
 
 app = typer.Typer(help="Who may use what.", no_args_is_help=True)
@@ -31,6 +32,7 @@ async def add(
     who, what = arguments.subject(subject), arguments.thing(object)
     end = arguments.until(until, now=time.time())
     new = await desk.office.administration.access_add(who, relation, what, actor=desk.actor, until=end)
+    await note_strangers(desk, user=who, on=what)
     said = f"{who} is {relation} of {what}"
     desk.terminal.answer(
         {"subject": who, "relation": relation, "object": what, "changed": new}, said if new else f"{said} already"

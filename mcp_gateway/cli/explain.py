@@ -9,6 +9,7 @@ import typer
 from mcp_gateway.authorization import Explanation
 from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.known import note_strangers
 from mcp_gateway.inspection import Filter, OsUser
 
 _EVERY_TOOL = 1_000_000
@@ -43,6 +44,7 @@ async def explain(
         given,
         scopes=frozenset(scope) if scope else None,
     )
+    await note_strangers(desk, user=arguments.user(user), agent=arguments.agent(agent))
     desk.terminal.answer(explanation.as_dict(), *_lines(explanation))
 
 

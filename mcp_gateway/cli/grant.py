@@ -65,7 +65,9 @@ async def list_(
         [_plain(row, now) for row in shown],
         ("id", "agent", "may", "for", "until", "by", "reason", "state"),
         [_cells(row, now) for row in shown],
-        empty="no agent has a grant; see mcp-gateway grant add --help",
+        empty="no grant is like this; see mcp-gateway grant list --all"
+        if agent or audience
+        else "no agent has a grant; see mcp-gateway grant add --help",
     )
 
 

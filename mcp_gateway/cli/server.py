@@ -11,7 +11,7 @@ from mcp_gateway.catalog import Findings
 from mcp_gateway.cli import found, server_add
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined, when
-from mcp_gateway.errors import UpstreamUnavailable
+from mcp_gateway.errors import OperatorError, UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, Upstream
 
 app = typer.Typer(help="The servers behind the gateway.", no_args_is_help=True)
@@ -96,7 +96,15 @@ async def approve(
 ) -> None:
     """Approve tools that wait for a reviewer, as they are now."""
     administration = desk.office.administration
-    rows = [row for row in await administration.tool_rows(name) if (row.name in tools if tools else found.waits(row))]
+    offered = await administration.tool_rows(name)
+    unknown = sorted(set(tools or ()) - {row.name for row in offered}) if offered else []
+    if unknown:
+        raise OperatorError(
+            f"{name} does not offer {', '.join(unknown)}",
+            where="server approve",
+            remedy=f"mcp-gateway server show {name}",
+        )
+    rows = [row for row in offered if (row.name in tools if tools else found.waits(row))]
     chosen = tools or [row.name for row in rows]
     if chosen and not yes:
         found.show(desk.terminal, rows)
@@ -122,7 +130,9 @@ async def remove(
 
 def _refuse_failed(name: str, findings: Findings) -> None:
     if findings.error is not None:
-        raise UpstreamUnavailable(f"{name} could not be asked: {findings.error}", code=findings.error)
+        raise UpstreamUnavailable(
+            f"{name} could not be asked: {findings.detail or findings.error}", code=findings.error
+        )
 
 
 def _described(upstream: Upstream) -> dict[str, object]:

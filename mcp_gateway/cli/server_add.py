@@ -82,7 +82,9 @@ async def _look(desk: Desk, name: str) -> list[ToolRow]:
         findings = await desk.office.administration.server_refresh(name, actor=desk.actor)
     if findings.error is not None:
         desk.terminal.note(f"the file is written; when the server runs: mcp-gateway server refresh {name}")
-        raise UpstreamUnavailable(f"{name} could not be asked: {findings.error}", code=findings.error)
+        raise UpstreamUnavailable(
+            f"{name} could not be asked: {findings.detail or findings.error}", code=findings.error
+        )
     return await desk.office.administration.tool_rows(name)
 
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined
+from mcp_gateway.errors import OperatorError
 
 app = typer.Typer(help="Users of the built-in login.", no_args_is_help=True)
 
@@ -41,6 +43,7 @@ async def list_(desk: Desk) -> None:
 @command(app, "password")
 async def password(desk: Desk, name: Name, password_stdin: FromStdin = False) -> None:
     """Set a user's password and end what was signed in with the old one."""
+    _refuse_unknown(desk, name)
     new = desk.terminal.secret(f"New password of {name}", from_stdin=password_stdin)
     await desk.office.administration.user_password(name, new, actor=desk.actor)
     desk.terminal.answer({"name": name, "changed": True}, f"{name} has a new password and is signed out everywhere")
@@ -51,7 +54,14 @@ async def remove(
     desk: Desk, name: Name, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> None:
     """Remove a user, their access, delegations and grants."""
+    _refuse_unknown(desk, name)
     if not yes and not desk.terminal.agreed(f"Remove {name} and everything {name} may use?"):
         raise Declined("nothing was removed; --yes does not ask")
     await desk.office.administration.user_remove(name, actor=desk.actor)
     desk.terminal.answer({"name": name, "changed": True}, f"{name} is removed")
+
+
+def _refuse_unknown(desk: Desk, name: str) -> None:
+    """Before anybody is asked anything about them."""
+    if desk.office.users.name_of(arguments.user(name)) is None:
+        raise OperatorError("there is no such user", where=name, remedy="mcp-gateway user list")

@@ -134,12 +134,13 @@ def test_the_commands_are_these() -> None:
         ),
         (("user", "add", "mira"), Exit.REFUSED, "--password-stdin"),
         (("user", "password", "nobody", "--password-stdin"), Exit.REFUSED, "no such user"),
-        (("user", "remove", "mira"), Exit.DECLINED, "--yes"),
+        (("user", "remove", "nobody"), Exit.REFUSED, "no such user"),
+        (("user", "password", "nobody"), Exit.REFUSED, "no such user"),
         (("user", "remove", "nobody", "--yes"), Exit.REFUSED, "no such user"),
         (("access", "add", "mira", "reader", "tickets"), Exit.REFUSED, "TYPE:NAME"),
         (("access", "add", "mira", "delegator", "agent:docs"), Exit.REFUSED, "delegation"),
         (("access", "add", "mira", "reader", "server:x", "--until", "soon"), Exit.REFUSED, "30d"),
-        (("access", "import", "absent.yaml"), Exit.REFUSED, "absent.yaml"),
+        (("access", "import", "absent.yaml"), Exit.REFUSED, "absent.yaml: there is no such file"),
         (("grant", "add", "--agent", "a", "--on", "server:x"), Exit.USAGE, "--reason"),
         (
             ("grant", "add", "--agent", "a", "--on", "tool:x/y", "--access", "read", "--reason", "r"),
@@ -174,6 +175,26 @@ def test_what_cannot_be_done_is_one_sentence_and_an_exit_code(
     assert said in answer.err
     assert "Traceback" not in answer.err
     assert answer.out == ""
+
+
+def test_removing_a_user_without_anybody_to_ask_is_declined(shell: Shell) -> None:
+    shell.done("user", "add", "mira", "--password-stdin", stdin=PASSWORD)
+    said = shell("user", "remove", "mira")
+    assert said.code == Exit.DECLINED
+    assert "--yes" in said.err
+
+
+def test_a_private_address_without_a_range_says_what_the_entry_needs(shell: Shell) -> None:
+    said = shell("server", "add", "here", "--url", "http://127.0.0.1:9/mcp")
+    assert said.code == Exit.UNAVAILABLE
+    assert "needs a `network` range" in said.err
+
+
+def test_access_of_a_stranger_is_given_and_said_to_be_a_stranger(shell: Shell) -> None:
+    said = shell("access", "add", "mria", "reader", "server:absent")
+    assert said.code == Exit.DONE
+    assert "there is no user:local/mria yet" in said.err
+    assert "no server absent was discovered yet" in said.err
 
 
 def test_setup_shows_the_first_password_once(shell: Shell) -> None:
@@ -290,10 +311,17 @@ def test_approval_without_anybody_to_ask_is_declined(with_time: Shell) -> None:
     assert {tool["state"] for tool in with_time.done("server", "show", "time")["tools"]} == {"pending"}
 
 
+def test_approving_a_tool_the_server_does_not_offer_names_the_tool(with_time: Shell) -> None:
+    with_time.done("server", "refresh", "time")
+    said = with_time("server", "approve", "time", "conver_time", "--yes")
+    assert said.code == Exit.REFUSED
+    assert "time does not offer conver_time" in said.err
+
+
 def test_a_server_that_is_down_is_declared_and_unavailable(shell: Shell) -> None:
     said = shell("server", "add", "down", "--url", "http://127.0.0.1:9/mcp", "--network", "127.0.0.0/8")
     assert said.code == Exit.UNAVAILABLE
-    assert "upstream.unavailable" in said.err
+    assert "no connection to the upstream" in said.err
     assert (shell.folder / "registry" / "down.yaml").exists()
     assert shell.done("server", "show", "down")["last_error"] == "upstream.unavailable"
 
