@@ -22,7 +22,9 @@ MAX_DEPTH = 64
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENVELOPE = frozenset({"jsonrpc", "id", "method", "params"})
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Strings and brackets. A string that never ends is taken as one too: if it were not, the search would begin again
+at each of its escaped quotes, and a megabyte of them would take hours."""
 _PARAMS = frozenset({"name", "arguments", "_meta", "cursor", "uri", "task", "inputResponses", "requestState"})
 
 

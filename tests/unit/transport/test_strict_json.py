@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -117,3 +119,18 @@ def test_no_bytes_raise_anything_but_a_refusal(raw: bytes) -> None:
         parse_message(raw)
     except BadRequest as refused:
         assert refused.code == "request.malformed"
+
+
+def test_a_string_that_never_ends_is_read_over_once() -> None:
+    # In a process of its own, because nothing else runs in one that looks again at each escaped quote.
+    program = r"""
+from mcp_gateway.errors import BadRequest
+from mcp_gateway.transport.strict_json import parse_message
+for end in ("", chr(92)):
+    try:
+        parse_message(("{}" * 65 + '"' + chr(92) + '"' + (chr(92) + '"') * 500_000 + end).encode())
+    except BadRequest:
+        continue
+    raise SystemExit(1)
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
