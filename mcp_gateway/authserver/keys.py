@@ -1,8 +1,7 @@
 """The ES256 signing keys in the data directory's `keys/`: one PEM file per key, 0600, named by its `kid`.
 
 The newest signs; every one that is still there verifies, so rotation breaks no token. A `kid` sorts
-by age. Another process may add or remove a file; it is noticed when a token names an unknown key
-or the directory has changed.
+by age. Another process may add or remove a file; it is noticed at the next look at any key.
 """
 
 from __future__ import annotations
@@ -64,10 +63,9 @@ class KeyRing:
 
     async def key(self, kid: str | None) -> ECKey:
         """The key a token's header names; raises Unauthenticated when there is none such."""
+        # Looked at also when the key is known: a file that was removed must stop counting.
+        self._refresh()
         found = self._keys.get(kid or "")
-        if found is None:
-            self._refresh()
-            found = self._keys.get(kid or "")
         if found is None:
             raise Unauthenticated("the token names a key its issuer does not have")
         return found

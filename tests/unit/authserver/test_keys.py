@@ -63,6 +63,16 @@ async def test_a_key_another_process_adds_is_found_by_its_kid(tmp_path: Path) ->
         await ring.key(None)
 
 
+async def test_a_key_another_process_removed_verifies_nothing_any_more(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path)
+    stolen = ring.current.kid
+    assert (await ring.key(stolen)).kid == stolen
+    KeyRing(tmp_path).rotate()
+    (tmp_path / f"signing-{stolen}.pem").unlink()
+    with pytest.raises(Unauthenticated):
+        await ring.key(stolen)
+
+
 async def test_an_unreadable_key_file_stops_the_start_and_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "signing-20260101T000000-00000000.pem").write_text("not a key")
     with pytest.raises(OperatorError, match="signing-20260101T000000"):
