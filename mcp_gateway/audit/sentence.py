@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from mcp_gateway.audit.record import Record
 
@@ -24,8 +24,7 @@ _OUTCOMES = {
 
 def sentence(record: Record) -> str:
     """`2026-12-03 10:15:02Z Mira through docs-assistant …`; never fails on a record it does not know."""
-    at = datetime.fromtimestamp(float(record.get("at", 0)), UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return f"{at}  {_printable(_what(record))}"
+    return f"{_moment(float(record.get('at', 0)))}  {_printable(_what(record))}"
 
 
 def _what(record: Record) -> str:
@@ -76,7 +75,22 @@ def _turned_away(record: Record) -> str:
 
 def _named(record: Record) -> str:
     named: Mapping[str, Any] = record.get("named") or {}
-    return "".join(f" {name}={value}" for name, value in named.items() if value is not None)
+    return "".join(f" {name}={_value(name, value)}" for name, value in named.items() if value is not None)
+
+
+def _value(name: str, value: Any) -> str:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return _moment(value)
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, Any]", value)
+        return ",".join(f"{key}:{item}" for key, item in pairs.items()) or "-"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, cast("Sequence[Any]", value))) or "-"
+    return str(value)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _printable(text: str) -> str:

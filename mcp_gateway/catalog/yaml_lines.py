@@ -18,7 +18,7 @@ def parse(text: str, *, where: str) -> tuple[Any, yaml.Node | None]:
         return yaml.safe_load(text), node
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise OperatorError(exc.problem or "not valid YAML", where=f"{where}:{line}") from exc
+        raise OperatorError(f"is not valid YAML: {exc.problem or 'unreadable'}", where=f"{where}:{line}") from exc
     except yaml.YAMLError as exc:
         raise OperatorError("not valid YAML", where=where) from exc
 

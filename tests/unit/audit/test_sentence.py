@@ -46,3 +46,9 @@ def test_a_terminal_is_not_given_what_it_would_obey() -> None:
     said = sentence({"kind": "refused", "code": "x", "at": 0, "named": {"client": "\x1b[2J\u202egnp"}})
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_moments_and_lists_in_a_record_read_as_such() -> None:
+    named = {"on": ["reader server:a", "reader server:b"], "ticks": {"a": "read"}, "expires_at": 86_400.5}
+    said = sentence({"kind": "grant.added", "actor": "os:ana", "at": 0, "named": named})
+    assert said.endswith("grant.added on=reader server:a,reader server:b ticks=a:read expires_at=1970-01-02 00:00:00Z")
