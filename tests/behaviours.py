@@ -552,6 +552,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_eras.py::test_a_modern_client_cancels_by_leaving_and_its_call_is_on_record",
     ),
     Promise(
+        "A cancellation that names no request is a client error.",
+        "MCP 2025-11-25 basic/utilities/cancellation",
+        "flow/test_eras.py::test_a_cancellation_that_names_no_request_is_a_client_error",
+    ),
+    Promise(
         "Discovery names the versions and only what exists.",
         "MCP 2025-11-25 and 2026-07-28 basic/transports",
         "flow/test_eras.py::test_discovery_names_the_versions_and_only_what_exists",

@@ -107,8 +107,15 @@ async def _notification(exchange: Exchange) -> None:
     if exchange.era is Era.LEGACY:
         session = exchange.session()
         if exchange.message["method"] == "notifications/cancelled":
-            exchange.parts.inflight.cancel((session.digest, exchange.params.get("requestId", "")))
+            _cancel(exchange, session.digest)
     await exchange.reply.empty(202)
+
+
+def _cancel(exchange: Exchange, session: str) -> None:
+    request_id: Any = exchange.params.get("requestId")
+    if not isinstance(request_id, (str, int)) or isinstance(request_id, bool):
+        raise BadRequest("params.requestId must be text or an integer")
+    exchange.parts.inflight.cancel((session, request_id))
 
 
 async def _body(exchange: Exchange, receive: Receive) -> bytes:

@@ -175,3 +175,17 @@ async def _modern(stage: Stage, params: Mapping[str, Any]) -> httpx2.Response:
         "mcp-name": str(params["name"]),
     }
     return await stage.http.post(stage.url, json=message, headers=headers)
+
+
+async def test_a_cancellation_that_names_no_request_is_a_client_error(stage: Stage) -> None:
+    client = LegacyClient(stage.http, stage.url, await stage.token())
+    await client.initialize()
+    wrong: tuple[Any, ...] = ([], {}, None, True, 1.5)
+    for request_id in wrong:
+        message: dict[str, Any] = {
+            "jsonrpc": "2.0",
+            "method": "notifications/cancelled",
+            "params": {"requestId": request_id},
+        }
+        answer = await client.send(message)
+        assert (answer.status_code, answer.json()["error"]["data"]["reason"]) == (400, "request.malformed"), request_id
