@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import anyio
+from sqlalchemy.exc import SQLAlchemyError
 
 from mcp_gateway.catalog import Catalog, Review, registry
 from mcp_gateway.errors import GatewayError, OperatorError
@@ -86,6 +87,9 @@ class Upkeep:
             await self._declare(registry.load(self._registry_dir))
         except OperatorError as exc:
             log.error("not reloaded, the last good state stays: %s", exc)
+        except (GatewayError, SQLAlchemyError) as exc:
+            self._seen = None  # the files may be right: read again at the next tick
+            log.error("not reloaded, the store cannot be used: %s", type(exc).__name__)
         else:
             log.info("reloaded %s and %s", self._registry_dir, self._policies_dir)
 
@@ -98,7 +102,8 @@ class Upkeep:
         names = [name for name, due in self._due.items() if due <= now]
         for name in names:
             self._due[name] = float("inf")
-        return [self._catalog.upstreams[name] for name in names]
+        # One may be gone already, when a reload did not come to its end.
+        return [self._catalog.upstreams[name] for name in names if name in self._catalog.upstreams]
 
     async def _discover(self, upstream: Upstream) -> None:
         """Look at one upstream; one that fails is asked again soon, then ever more rarely."""
@@ -108,6 +113,9 @@ class Upkeep:
             error = findings.error
         except GatewayError as exc:
             error = exc.code
+        except SQLAlchemyError as exc:
+            # Another process holds the store, or the disk is full; that must not end the gateway.
+            log.error("what upstream %s serves cannot be stored: %s", upstream.name, type(exc).__name__)
         if upstream.name not in self._due:
             return
         pause = self._discovery_seconds

@@ -687,6 +687,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_hostile_upstreams.py::test_a_broken_registry_file_is_named_and_the_last_good_state_keeps_serving",
     ),
     Promise(
+        "A store another process holds does not end the gateway.",
+        "README: put a server behind it",
+        "flow/test_hostile_upstreams.py::test_a_store_another_process_holds_does_not_end_the_gateway",
+    ),
+    Promise(
         "The sdk registers signs in and is known as user and agent.",
         "MCP 2026-07-28 basic/authorization",
         "flow/test_sign_in.py::test_the_sdk_registers_signs_in_and_is_known_as_user_and_agent",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import anyio
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.storage import schema
@@ -68,6 +69,8 @@ class ChangeFeed:
                     await self._catch_up()
         except TimeoutError as exc:
             raise AuthorizationUnavailable("the store did not answer in time") from exc
+        except (sqlite3.Error, SQLAlchemyError) as exc:
+            raise AuthorizationUnavailable("the store cannot be read") from exc
 
     async def _catch_up(self) -> None:
         # The version is taken before the rows: a commit in between shows as another move.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -156,3 +157,20 @@ async def test_a_broken_registry_file_is_named_and_the_last_good_state_keeps_ser
             while "bad.yaml:4" not in stage.process.output():
                 await anyio.sleep(0.05)
         assert (await stage.client.call("well__do")).result["content"]
+
+
+async def test_a_store_another_process_holds_does_not_end_the_gateway(tmp_path: Path) -> None:
+    async with staged(tmp_path, {}) as stage:
+        holder = sqlite3.connect(stage.gateway.folder / "data" / "gateway.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        entry = http_entry("late", f"http://127.0.0.1:{free_port()}/mcp")
+        (stage.gateway.folder / "registry" / "late.yaml").write_text(entry)
+        with anyio.fail_after(30):
+            while "late serves cannot be stored" not in stage.process.output():
+                assert stage.process.process.poll() is None
+                await anyio.sleep(0.05)
+        assert (await stage.client.call("well__do")).result["content"]
+        holder.close()
+        with anyio.fail_after(30):
+            while "upstream late: upstream.unavailable" not in stage.process.output():
+                await anyio.sleep(0.05)
