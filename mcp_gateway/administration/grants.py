@@ -90,7 +90,7 @@ class Grants(Part):
         row = _row(agent, targets, user, user, _CONSENT, until)
         self._validate(row)
         earlier = await self._consents(user, agent)
-        async with self._changes.open("consent.approved", user, **_named(row)) as transaction:
+        async with self._changes.open("consent.granted", user, **_named(row)) as transaction:
             await write_tuple(transaction, _delegation(user, agent, None))
             for grant in earlier:
                 await revoke_grant(transaction, grant)

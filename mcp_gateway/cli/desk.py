@@ -20,6 +20,7 @@ import typer
 from mcp_gateway import settings
 from mcp_gateway.cli.exits import Exit
 from mcp_gateway.cli.terminal import Terminal
+from mcp_gateway.errors import OperatorError
 from mcp_gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,15 +70,15 @@ class Desk:
 
 
 def command(
-    app: typer.Typer, name: str
+    app: typer.Typer, name: str, *, creates: bool = False
 ) -> Callable[[Callable[Concatenate[Desk, P], Awaitable[None]]], Callable[Concatenate[Desk, P], Awaitable[None]]]:
-    """Register a command that works on an opened data directory."""
+    """Register a command that works on an opened data directory; only one that `creates` makes a missing one."""
 
     def register(
         function: Callable[Concatenate[Desk, P], Awaitable[None]],
     ) -> Callable[Concatenate[Desk, P], Awaitable[None]]:
         async def work(front: Front, **given: Any) -> None:
-            await _at_desk(front, lambda desk: function(desk, **given))  # pyright: ignore[reportCallIssue]
+            await _at_desk(front, lambda desk: function(desk, **given), creates=creates)  # pyright: ignore[reportCallIssue]
 
         app.command(name)(_callback(function, lambda front, given: anyio.run(lambda: work(front, **given))))
         return function
@@ -99,11 +100,17 @@ def plain_command(
     return register
 
 
-async def _at_desk(front: Front, work: Callable[[Desk], Awaitable[None]]) -> None:
+async def _at_desk(front: Front, work: Callable[[Desk], Awaitable[None]], *, creates: bool) -> None:
+    settings = front.settings()
+    if not creates and not settings.data_dir.is_dir():
+        # A mistyped path must not look like an empty gateway.
+        raise OperatorError(
+            "there is no data directory here", where=str(settings.data_dir), remedy="mcp-gateway setup makes one"
+        )
     # Imports every room; --help and a wrong command line should not pay for that.
     from mcp_gateway.compose.office import office as opened
 
-    async with opened(front.settings()) as office:
+    async with opened(settings) as office:
         await work(Desk(front.terminal, front.actor, office))
 
 

@@ -18,7 +18,7 @@ from mcp_gateway.settings import Settings
 
 def register(app: typer.Typer) -> None:
     plain_command(app, "serve")(serve)
-    command(app, "setup")(setup)
+    command(app, "setup", creates=True)(setup)
     command(app, "reload")(reload)
 
 

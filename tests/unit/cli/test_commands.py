@@ -65,6 +65,7 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
     (tmp_path / "registry").mkdir()
+    (tmp_path / "data").mkdir(mode=0o700)
     settings = {
         "listen": ORIGIN.removeprefix("http://"),
         "data_dir": str(tmp_path / "data"),
@@ -197,6 +198,13 @@ def test_access_of_a_stranger_is_given_and_said_to_be_a_stranger(shell: Shell) -
     assert "no server absent was discovered yet" in said.err
 
 
+def test_a_mistyped_data_directory_is_not_made(shell: Shell) -> None:
+    said = shell("--data-dir", str(shell.folder / "typo"), "grant", "list")
+    assert said.code == Exit.REFUSED
+    assert "there is no data directory" in said.err
+    assert not (shell.folder / "typo").exists()
+
+
 def test_setup_shows_the_first_password_once(shell: Shell) -> None:
     first, second = shell.done("setup"), shell.done("setup")
     assert first["created"]
@@ -208,6 +216,7 @@ def test_setup_shows_the_first_password_once(shell: Shell) -> None:
 def test_the_shared_options_mean_the_same_before_and_after_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
     data = ["--data-dir", str(tmp_path / "data")]
     assert run([*data, "--json", "user", "list"]) == Exit.DONE
     before = capsys.readouterr().out
