@@ -552,14 +552,14 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_eras.py::test_a_modern_client_cancels_by_leaving_and_its_call_is_on_record",
     ),
     Promise(
-        "A cancellation that names no request is a client error.",
-        "MCP 2025-11-25 basic/utilities/cancellation",
-        "flow/test_eras.py::test_a_cancellation_that_names_no_request_is_a_client_error",
-    ),
-    Promise(
         "Discovery names the versions and only what exists.",
         "MCP 2025-11-25 and 2026-07-28 basic/transports",
         "flow/test_eras.py::test_discovery_names_the_versions_and_only_what_exists",
+    ),
+    Promise(
+        "A cancellation that names no request is a client error.",
+        "MCP 2026-07-28 basic/patterns/cancellation",
+        "flow/test_eras.py::test_a_cancellation_that_names_no_request_is_a_client_error",
     ),
     Promise(
         "The list holds exactly what may be called.",
@@ -610,6 +610,11 @@ PROMISES: tuple[Promise, ...] = (
         "Every refusal and call is on record with its true reason.",
         "audit: every request",
         "flow/test_governed_calls.py::test_every_refusal_and_call_is_on_record_with_its_true_reason",
+    ),
+    Promise(
+        "A token for the api reads it and calls nothing.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_a_token_for_the_api_reads_it_and_calls_nothing",
     ),
     Promise(
         "Without a token the challenge says where to get one.",
@@ -688,7 +693,7 @@ PROMISES: tuple[Promise, ...] = (
     ),
     Promise(
         "A store another process holds does not end the gateway.",
-        "README: put a server behind it",
+        "README: the walk of a call",
         "flow/test_hostile_upstreams.py::test_a_store_another_process_holds_does_not_end_the_gateway",
     ),
     Promise(

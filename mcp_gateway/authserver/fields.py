@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio
 from starlette.requests import Request
 
 from mcp_gateway.authserver.problems import OAuthProblem
 
 MAX_BODY_BYTES = 32_768
 _MAX_FIELDS = 500
+_BODY_SECONDS = 20.0
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -39,11 +41,13 @@ async def body(request: Request, *, content_type: str) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != content_type:
         raise OAuthProblem("invalid_request", f"The content type must be {content_type}.", status=415)
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise OAuthProblem("invalid_request", "The body is too large.", status=413)
-    return bytes(received)
+    with anyio.move_on_after(_BODY_SECONDS):
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > MAX_BODY_BYTES:
+                raise OAuthProblem("invalid_request", "The body is too large.", status=413)
+        return bytes(received)
+    raise OAuthProblem("invalid_request", "The body did not arrive in time.", status=408)
 
 
 async def form(request: Request) -> Mapping[str, list[str]]:

@@ -49,7 +49,12 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS})
+        self._engine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}",
+            connect_args={"timeout": _BUSY_SECONDS},
+            # An error that reaches a log must not bring values along.
+            hide_parameters=True,
+        )
         event.listen(self._engine.sync_engine, "connect", _on_connect)
         event.listen(self._engine.sync_engine, "begin", _on_begin)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_gateway.errors import BadRequest, GatewayError
+import orjson
+
+from mcp_gateway.errors import BadRequest, GatewayError, UpstreamProtocolError
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
@@ -89,10 +91,16 @@ class Exchange:
             raise BadRequest("params.arguments must be an object")
         answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self.reply.notify)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
         if answer.result is not None:
-            await self.reply.result(bridge.call_result(answer.result, client=self.era))
+            await self._relay(bridge.call_result(answer.result, client=self.era))
         else:
             error = answer.error or {}
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
+
+    async def _relay(self, result: Mapping[str, Any]) -> None:
+        try:
+            await self.reply.result(result)
+        except orjson.JSONEncodeError as exc:
+            raise UpstreamProtocolError("the upstream's result is nested too deeply to pass on") from exc
 
     def challenge(self, error: GatewayError) -> list[tuple[bytes, bytes]]:
         value = challenge(error, origin=self.origin, endpoint=self.endpoint)

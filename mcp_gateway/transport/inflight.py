@@ -16,6 +16,8 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import LimitExceeded
 
 _TICK_SECONDS = 0.05
+_BODY_TOTAL_SECONDS = 60.0
+"""For the whole body: a drop now and then must not hold a place for ever."""
 _BODY_IDLE_SECONDS = 15.0
 """Between two pieces of a request body."""
 
@@ -25,13 +27,14 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 class Flight:
     """One request under way, in its own cancel scope."""
 
-    __slots__ = ("_scope", "client_gone", "heard_at", "key", "receive", "too_slow", "watcher")
+    __slots__ = ("_scope", "began_at", "client_gone", "heard_at", "key", "receive", "too_slow", "watcher")
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self._scope = scope
         self.key: tuple[str, str | int] | None = None
         """(session digest, request id) by which a legacy client cancels it."""
-        self.heard_at: float | None = time.monotonic()
+        self.began_at = time.monotonic()
+        self.heard_at: float | None = self.began_at
         """When the last bytes of the body arrived; None once it is complete."""
         self.receive: Receive | None = None
         self.watcher: anyio.CancelScope | None = None
@@ -107,7 +110,7 @@ class InFlight:
     def _look(self, tasks: TaskGroup, now: float) -> None:
         for flight in list(self._flights):
             if flight.heard_at is not None:
-                if now - flight.heard_at > _BODY_IDLE_SECONDS:
+                if now - flight.heard_at > _BODY_IDLE_SECONDS or now - flight.began_at > _BODY_TOTAL_SECONDS:
                     flight.too_slow = True
                     flight.cancel()
             elif flight.receive is not None and flight.watcher is None:

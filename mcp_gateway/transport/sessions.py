@@ -7,6 +7,7 @@ until it would have expired (MCP 2025-11-25 basic/transports, session management
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from mcp_gateway.transport.sealing import Sealer
 SESSION_SECONDS = 86_400.0
 _PURPOSE = "session"
 _REMEMBERED = 10_000
+_REMEMBERED_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Session:
     digest: str
     """SHA-256 of the id: what other places may know of it."""
     protocol_version: str
+    forget_at: float
+    """Seconds since the epoch; from then on the id itself is asked again."""
 
 
 class Sessions:
@@ -34,11 +38,13 @@ class Sessions:
         *,
         end: Callable[[str, float], Awaitable[None]],
         ended: Callable[[str], bool],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """`end` stores a digest for so many seconds; `ended` tells whether one is stored."""
         self._sealer = sealer
         self._end = end
         self._ended = ended
+        self._clock = clock
         self._remembered: OrderedDict[tuple[str, str], Session] = OrderedDict()
 
     def create(self, principal: Principal, protocol_version: str) -> str:
@@ -50,20 +56,25 @@ class Sessions:
         if not session_id:
             raise BadRequest("the Mcp-Session-Id header is missing; initialize first", code="session.missing")
         key = (session_id, _binding(principal))
-        session = self._remembered.get(key) or self._open(key)
+        session = self._remembered.get(key)
+        if session is None or session.forget_at <= self._clock():
+            session = self._open(key)
         if self._ended(session.digest):
             raise BadRequest("the session is unknown; initialize again", code="session.unknown")
         return session
 
     async def delete(self, session_id: str | None, principal: Principal) -> None:
         session = self.find(session_id, principal)
-        await self._end(session.digest, SESSION_SECONDS)
+        # Longer than any process may remember it as open.
+        await self._end(session.digest, SESSION_SECONDS + _REMEMBERED_SECONDS)
 
     def _open(self, key: tuple[str, str]) -> Session:
         content = self._sealer.open(_PURPOSE, key[1], key[0])
         if content is None:
             raise BadRequest("the session is unknown; initialize again", code="session.unknown")
-        session = Session(hashlib.sha256(key[0].encode()).hexdigest(), str(content["v"]))
+        session = Session(
+            hashlib.sha256(key[0].encode()).hexdigest(), str(content["v"]), self._clock() + _REMEMBERED_SECONDS
+        )
         self._remembered[key] = session
         if len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)

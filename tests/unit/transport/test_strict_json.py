@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.transport.strict_json import MAX_DEPTH, PARSE_ERROR, parse_message
+from mcp_gateway.transport.strict_json import MAX_CONTAINERS, MAX_DEPTH, PARSE_ERROR, parse_message
 
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "a", "arguments": {"q": 1}}}
 
@@ -77,7 +77,7 @@ def test_a_key_that_only_looks_like_the_protocols_is_refused(key: str) -> None:
 
 def test_a_hundred_thousand_levels_are_refused_without_recursion() -> None:
     deep = b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
-    with pytest.raises(BadRequest, match=str(MAX_DEPTH)):
+    with pytest.raises(BadRequest, match=f"{MAX_DEPTH}|{MAX_CONTAINERS}"):
         parse_message(deep)
 
 
@@ -134,3 +134,9 @@ for end in ("", chr(92)):
     raise SystemExit(1)
 """
     assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+
+
+def test_a_body_of_nothing_but_brackets_is_refused_before_it_is_read_through() -> None:
+    flat = b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":[' + b"[]," * 300_000 + b"[]]}}"
+    with pytest.raises(BadRequest, match="objects and arrays"):
+        parse_message(flat)
