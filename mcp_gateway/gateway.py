@@ -57,7 +57,7 @@ class Gateway:
 
     async def authenticate(self, request_id: str, authorization: str | None, audience: str) -> Principal:
         """Who asks; raises Unauthenticated, recorded."""
-        await self._follow()
+        await self.follow()
         try:
             return await self.identity.authenticate(authorization, audience)
         except Unauthenticated as exc:
@@ -67,7 +67,6 @@ class Gateway:
     async def list_tools(self, request: Request, principal: Principal) -> ToolList:
         """What `principal` may call at the request's endpoint."""
         async with self.journal.entry(request, "tools/list", principal) as entry:
-            await self._follow()
             listing = self.catalog.listing(request.endpoint)
             visible = await self.authorization.visible(principal, listing.tools, now=time.time())
             entry.listed(visible.tools)
@@ -78,7 +77,6 @@ class Gateway:
     ) -> Answer:
         """Decide, and only then forward. Raises what `errors.PUBLIC` can render."""
         async with self.journal.entry(request, "tools/call", principal, arguments) as entry:
-            await self._follow()
             entry.tool = tool = self.catalog.resolve(request.endpoint, name)
             entry.decision = decision = await self.authorization.decide(principal, tool, arguments, now=time.time())
             permit = admit(request, principal, tool, arguments, decision)
@@ -87,7 +85,8 @@ class Gateway:
     def has_endpoint(self, endpoint: str | None) -> bool:
         return self.catalog.has_endpoint(endpoint)
 
-    async def _follow(self) -> None:
+    async def follow(self) -> None:
+        """See every change that was acknowledged by now; `authenticate` does, and so must a request that took its time."""
         if self.feed.moved():
             await self.feed.catch_up()
 

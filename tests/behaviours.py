@@ -617,6 +617,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_governed_calls.py::test_a_token_for_the_api_reads_it_and_calls_nothing",
     ),
     Promise(
+        "A request that takes its time is decided by what holds when it is complete.",
+        "README: the walk of a call",
+        "flow/test_governed_calls.py::test_a_request_that_takes_its_time_is_decided_by_what_holds_when_it_is_complete",
+    ),
+    Promise(
         "Without a token the challenge says where to get one.",
         "RFC 6750 §3.1, RFC 9728 §5.1",
         "flow/test_hostile_requests.py::test_without_a_token_the_challenge_says_where_to_get_one",

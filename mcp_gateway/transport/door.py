@@ -81,6 +81,8 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
         inflight.enter(flight)
         try:
             exchange.message = message = parse_message(await _body(exchange, receive))
+            if flight.has_taken_its_time():
+                await exchange.parts.gateway.follow()
             exchange.reply.message_id = message.get("id")
             exchange.era = era_of(message, headers)
             if "id" in message:

@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import LimitExceeded
 
 _TICK_SECONDS = 0.05
+_SOON_SECONDS = 0.002
 _BODY_TOTAL_SECONDS = 60.0
 """For the whole body: a drop now and then must not hold a place for ever."""
 _BODY_IDLE_SECONDS = 15.0
@@ -40,6 +41,10 @@ class Flight:
         self.watcher: anyio.CancelScope | None = None
         self.client_gone = False
         self.too_slow = False
+
+    def has_taken_its_time(self) -> bool:
+        """The store may have changed since the request was authenticated."""
+        return time.monotonic() - self.began_at > _SOON_SECONDS
 
     def heard(self) -> None:
         self.heard_at = time.monotonic()

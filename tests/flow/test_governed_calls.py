@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Generator
 
+import anyio.to_thread
 import httpx2
 import pytest
 
 from tests.support.gateway import PASSWORD, Installation, install, sample_tickets
 from tests.support.processes import ROOT, tickets_server
-from tests.support.wire import ModernClient
+from tests.support.wire import META, MODERN, ModernClient
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +129,36 @@ async def test_a_token_for_the_api_reads_it_and_calls_nothing(gateway: Installat
     assert len(seen["tools"]) == 9, "what she could use herself"
     client.token = token
     assert (await client.call("ticket_get", {"id": "T-391"})).reason == "token.wrong_audience"
+
+
+async def test_a_request_that_takes_its_time_is_decided_by_what_holds_when_it_is_complete(
+    gateway: Installation, client: ModernClient
+) -> None:
+    body = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "ticket_get", "arguments": {"id": "T-392"}, "_meta": META},
+        }
+    ).encode()
+
+    async def half_revoke_and_rest() -> AsyncGenerator[bytes]:
+        yield body[:40]
+        taken = ("user:mira", "viewer", "project:tickets/PAY")
+        await anyio.to_thread.run_sync(gateway.cli, "access", "remove", *taken)
+        yield body[40:]
+
+    sent = {
+        "authorization": f"Bearer {client.token}",
+        "content-type": "application/json",
+        "mcp-protocol-version": MODERN,
+        "mcp-method": "tools/call",
+        "mcp-name": "ticket_get",
+    }
+    try:
+        async with httpx2.AsyncClient(timeout=20) as http:
+            answer = await http.post(client.url, content=half_revoke_and_rest(), headers=sent)
+        assert answer.json()["error"]["data"]["reason"] == "resource.denied"
+    finally:
+        gateway.cli("access", "add", "user:mira", "viewer", "project:tickets/PAY")
