@@ -58,6 +58,7 @@ class Stage:
             targets.gateway(folder / "host", {"bare": (self.bare, 10)}, server=server, audit={"durability": "host"})
         )
         large = start(targets.gateway(folder / "large", {"bare": (self.bare, 10), "many": (many, 1000)}, server=server))
+        self.floor = start(targets.floor(self.bare))
         self.governed_sdk = process["sdk"]
         self.governed_bare = process["bare"]
         self.governed_host = host["bare"]
@@ -73,6 +74,7 @@ class Stage:
         rows = {
             "direct, SDK server": self.sdk,
             "direct, bare server": self.bare,
+            "same server and client, no checks": self.floor,
             "gateway (process) -> SDK server": self.governed_sdk,
             "gateway (process) -> bare server": self.governed_bare,
             "gateway (host) -> bare server": self.governed_host,
@@ -143,11 +145,13 @@ def summary(medians: dict[tuple[str, str], Cell], stage: Stage) -> dict[str, obj
     direct, governed = medians["direct, SDK server", "c16"], medians["gateway (process) -> SDK server", "c16"]
     steady = medians["direct, SDK server", "fixed"], medians["gateway (process) -> SDK server", "fixed"]
     few = medians["gateway (process) -> bare server", "c16"]
+    floor = medians["same server and client, no checks", "c16"]
     many = medians["gateway, 1,010 tools registered", "c16"]
     peers = {peer.name: medians.get((f"{peer.name} -> SDK server", "c16")) for peer in stage.peers}
     return {
         "cpu_us_full": round(few.cpu_us, 1),
         "cpu_us_full_host": round(medians["gateway (host) -> bare server", "c16"].cpu_us, 1),
+        "cpu_us_floor": round(floor.cpu_us, 1),
         "cpu_us_direct": round(direct.cpu_us, 1),
         "throughput_ratio_c16": round(governed.per_second / direct.per_second, 3),
         "p50_added_ms_c16": round(steady[1].p50_ms - steady[0].p50_ms, 3),

@@ -112,6 +112,16 @@ def _gateway_target(made: Installation, process: Running, name: str) -> Target:
 
 
 @contextlib.contextmanager
+def floor(before: Target) -> Generator[Target]:
+    """The gateway's server and HTTP client around nothing."""
+    port = free_port()
+    upstream_url = f"http://127.0.0.1:{before.port}{before.path}"
+    command = [sys.executable, "-m", "bench.floor", "--port", str(port), "--upstream", upstream_url]
+    with running(pinned(command, _SERVED_CORE), ready=listening(port)) as process:
+        yield Target("no checks", process.pid, port, "/mcp", {}, True, load_core=_OTHER_CORE)
+
+
+@contextlib.contextmanager
 def fastmcp_proxy(target: Target) -> Generator[Target]:
     python = environment("fastmcp", "fastmcp==4.1.2")
     port = free_port()
