@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mcp_gateway.administration import Administration, SelfGrant
+from mcp_gateway.administration import Administration, SelfGrant, is_tickable
 from mcp_gateway.authorization import Authorization
 from mcp_gateway.authserver import Offer, OfferedLevel
 from mcp_gateway.catalog import Catalog
@@ -19,12 +19,6 @@ from mcp_gateway.model.ids import AgentId, UserId
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import Risk, Tool
 from mcp_gateway.storage import ChangeFeed
-
-_TICKABLE: Mapping[SelfGrant, frozenset[Risk]] = {
-    "none": frozenset(),
-    "read": frozenset({Risk.READ}),
-    "write": frozenset({Risk.READ, Risk.WRITE}),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +31,7 @@ class Offers:
     self_grant: SelfGrant
 
     async def offers(self, user: UserId) -> Sequence[Offer]:
-        if self.feed.moved():
-            await self.feed.catch_up()
+        await self.feed.keep_up()
         tools = self.catalog.every()
         usable = await self.authorization.usable_by(Person(user, ""), tools, now=time.time())
         by_server: dict[str, list[Tool]] = defaultdict(list)
@@ -52,7 +45,7 @@ class Offers:
             OfferedLevel(
                 risk,
                 tuple(tool.name for tool in tools if tool.risk is risk),
-                tickable=risk in _TICKABLE[self.self_grant],
+                tickable=is_tickable(risk, self.self_grant),
             )
             for risk in Risk
         ]

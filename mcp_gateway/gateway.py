@@ -56,11 +56,11 @@ class Gateway:
     journal: Journal
 
     async def authenticate(self, request_id: str, authorization: str | None, audience: str) -> Principal:
-        """Who asks; raises Unauthenticated, recorded."""
-        await self.follow()
+        """Who asks; a refusal is recorded, also when it is ours because the store or an issuer cannot be asked."""
         try:
+            await self.follow()
             return await self.identity.authenticate(authorization, audience)
-        except Unauthenticated as exc:
+        except (Unauthenticated, AuthorizationUnavailable) as exc:
             self.journal.refused(request_id, exc.code, audience=audience)
             raise
 
@@ -87,8 +87,7 @@ class Gateway:
 
     async def follow(self) -> None:
         """See every change that was acknowledged by now; `authenticate` does, and so must a request that took its time."""
-        if self.feed.moved():
-            await self.feed.catch_up()
+        await self.feed.keep_up()
 
 
 def admit(

@@ -35,7 +35,7 @@ class Upkeep:
         *,
         registry_dir: Path,
         policies_dir: Path,
-        reload_policies: Callable[[], Awaitable[None]],
+        reload_policies: Callable[[Sequence[Upstream]], Awaitable[None]],
         discovery_seconds: float,
     ) -> None:
         self._feed = feed
@@ -54,7 +54,7 @@ class Upkeep:
         """Read the registry for the first time; raises OperatorError, because there is no good state to keep yet."""
         self._seen = self._stamp()
         upstreams = registry.load(self._registry_dir)
-        await self._reload_policies()
+        await self._reload_policies(upstreams)
         await self._declare(upstreams)
 
     async def run(self) -> None:
@@ -74,8 +74,7 @@ class Upkeep:
 
     async def _follow_store(self) -> None:
         try:
-            if self._feed.moved():
-                await self._feed.catch_up()
+            await self._feed.keep_up()
         except GatewayError as exc:
             log.error("the store cannot be followed: %s", exc)
 
@@ -83,8 +82,9 @@ class Upkeep:
         """The last good state keeps serving while a file is wrong."""
         self._seen = self._stamp()
         try:
-            await self._reload_policies()
-            await self._declare(registry.load(self._registry_dir))
+            upstreams = registry.load(self._registry_dir)
+            await self._reload_policies(upstreams)
+            await self._declare(upstreams)
         except OperatorError as exc:
             log.error("not reloaded, the last good state stays: %s", exc)
         except (GatewayError, SQLAlchemyError) as exc:

@@ -687,6 +687,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_hostile_requests.py::test_every_authentication_refusal_is_on_record",
     ),
     Promise(
+        "An issuer whose keys cannot be had denies for now and is on record.",
+        "audit: every request",
+        "flow/test_hostile_requests.py::test_an_issuer_whose_keys_cannot_be_had_denies_for_now_and_is_on_record",
+    ),
+    Promise(
         "Each fault has its code and hurts nobody else.",
         "README: the walk of a call",
         "flow/test_hostile_upstreams.py::test_each_fault_has_its_code_and_hurts_nobody_else",

@@ -4,7 +4,7 @@ from mcp_gateway.administration.administration import Administration
 from mcp_gateway.administration.changes import Journal
 from mcp_gateway.administration.grants import Delegation
 from mcp_gateway.administration.people import FIRST_USER, KnownUser, Users
-from mcp_gateway.administration.rules import Level, SelfGrant, Vocabulary
+from mcp_gateway.administration.rules import Level, SelfGrant, Vocabulary, is_tickable
 
 __all__ = [
     "FIRST_USER",
@@ -16,4 +16,5 @@ __all__ = [
     "SelfGrant",
     "Users",
     "Vocabulary",
+    "is_tickable",
 ]

@@ -97,9 +97,14 @@ def refuse_owned(row: RelationshipTuple) -> None:
         )
 
 
+def is_tickable(risk: Risk, ceiling: SelfGrant) -> bool:
+    """Whether a user may hand tools of this risk to an agent without an administrator."""
+    return risk in _TICKABLE[ceiling]
+
+
 def ticked_relation(risk: Risk, ceiling: SelfGrant) -> str:
     """What a tick on the consent page writes on a server; never destructive, never above the ceiling."""
-    if risk not in _TICKABLE[ceiling]:
+    if not is_tickable(risk, ceiling):
         raise OperatorError(
             f"users may not grant {risk.value} tools to agents themselves here", remedy="see agents.self_grant"
         )

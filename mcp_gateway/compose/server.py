@@ -15,7 +15,6 @@ from mcp_gateway import api, protocol
 from mcp_gateway.authorization.embedded import EmbeddedRelationships
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
-from mcp_gateway.catalog import registry
 from mcp_gateway.compose.office import Office, office, policies, shipped
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
@@ -23,6 +22,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
 from mcp_gateway.identity import Identity, KeySource, RemoteKeys, TrustedIssuer
 from mcp_gateway.model.principal import Person
+from mcp_gateway.model.tool import Upstream
 from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
 from mcp_gateway.transport.app import Application
@@ -90,8 +90,7 @@ def _settle_memory() -> None:
 
 
 def _upkeep(made: Office) -> Upkeep:
-    async def reload_policies() -> None:
-        upstreams = registry.load(made.settings.registry)
+    async def reload_policies(upstreams: Sequence[Upstream]) -> None:
         model = policies(made.settings.policies, upstreams)
         if model.model_id != made.vocabulary.model.model_id:
             await made.authorization.adopt(EmbeddedRelationships(model), made.database)
@@ -172,14 +171,12 @@ async def _login_routes(made: Office, sealer: Sealer, sessions: LoginSessions) -
 
 def _api_mount(made: Office, sessions: LoginSessions, identity: Identity) -> BaseRoute:
     async def person_of_cookies(cookies: Mapping[str, str]) -> Person | None:
-        if made.feed.moved():
-            await made.feed.catch_up()
+        await made.feed.keep_up()
         return sessions.person(cookies)
 
     async def person_of_bearer(authorization: str) -> Person:
         """A token for the API itself; an agent cannot get one through the login."""
-        if made.feed.moved():
-            await made.feed.catch_up()
+        await made.feed.keep_up()
         refusal = Unauthenticated(code="token.wrong_audience")
         for origin in made.settings.origins:
             try:

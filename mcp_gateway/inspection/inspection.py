@@ -162,8 +162,7 @@ class Inspection:
 
     async def _catch_up(self) -> None:
         """Everything acknowledged so far binds what follows."""
-        if self._feed.moved():
-            await self._feed.catch_up()
+        await self._feed.keep_up()
 
 
 def _among(seen: Seen, identifier: ToolId) -> Tool:

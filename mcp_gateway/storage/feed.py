@@ -61,6 +61,11 @@ class ChangeFeed:
         except sqlite3.Error as exc:
             raise AuthorizationUnavailable("the store cannot be read") from exc
 
+    async def keep_up(self) -> None:
+        """See every change that was acknowledged by now: before any decision. Raises like `catch_up`."""
+        if self.moved():
+            await self.catch_up()
+
     async def catch_up(self) -> None:
         """Give every follower what it has not seen. Raises AuthorizationUnavailable if that cannot be done."""
         try:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ import httpx2
 import pytest
 
 from tests.support.gateway import Installation, install, sample_tickets
-from tests.support.processes import tickets_server
+from tests.support.processes import free_port, tickets_server
 from tests.support.wire import META, MODERN, ModernClient
 
 pytestmark = pytest.mark.anyio
@@ -211,3 +212,23 @@ async def test_every_authentication_refusal_is_on_record(client: ModernClient, g
     refused = await client.request("tools/list")
     client.token = token
     assert "token.invalid" in gateway.cli("audit", "show", str(refused.body["request_id"]), "--json")
+
+
+async def test_an_issuer_whose_keys_cannot_be_had_denies_for_now_and_is_on_record(tmp_path: Path) -> None:
+    issuer = {
+        "alias": "corp",
+        "issuer": "https://id.example",
+        "jwks_uri": f"http://127.0.0.1:{free_port()}/jwks",
+        "algorithms": ["RS256"],
+        "network": ["127.0.0.0/8"],
+    }
+    gateway = install(tmp_path, registry={}, issuers=[issuer])
+    parts = ({"alg": "RS256", "typ": "at+jwt", "kid": "k"}, {"iss": "https://id.example"})
+    token = ".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts)
+    with gateway.serving():
+        async with httpx2.AsyncClient(timeout=20) as http:
+            answer = await ModernClient(http, gateway.endpoint(), f"{token}.c2ln").request("tools/list")
+    assert (answer.status, answer.reason) == (503, "authorization.unavailable")
+    assert answer.headers["retry-after"] == "1"
+    request = answer.body["error"]["data"]["request_id"]
+    assert "authorization.unavailable" in gateway.cli("audit", "show", request, "--json")
