@@ -63,7 +63,7 @@ class Flight:
 
 
 class InFlight:
-    """Owns the watcher tasks of one process; use as `async with`."""
+    """The requests of one process; `run` owns the tasks that watch the slow ones."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -67,6 +67,8 @@ class Reply:
 
     async def body(self, body: bytes, *, status: int = 200, headers: Headers = ()) -> None:
         """The last thing sent: as JSON, or as the final event of the stream."""
+        if self.finished:
+            return  # sending failed halfway: a second answer would only fail again
         self.finished = True
         if self.streaming:
             event = b"event: message\ndata: " + body + b"\n\n"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -93,8 +94,9 @@ async def _uvicorn(app: App, host: str, port: int, inflight: InFlight, stop: any
 class _Uvicorn(uvicorn.Server):
     """Without its own signal handlers: ours drains first."""
 
-    def install_signal_handlers(self) -> None:
-        return
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
 
 
 async def _on_signal(stop: anyio.Event, stopping: Callable[[], None]) -> None:
