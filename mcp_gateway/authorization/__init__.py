@@ -1,10 +1,10 @@
 """The PDP: questions → answers → `Decision`; the same for list, call and explain."""
 
 from mcp_gateway.authorization.authorizer import Authorization, Visible
-from mcp_gateway.authorization.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.engine.model import Model, compile_gateway_model, load_model
 from mcp_gateway.authorization.explain import Asked, Explanation, Finding
 from mcp_gateway.authorization.judge import needed_scope, public_code, within_scope
-from mcp_gateway.authorization.model import Model, compile_gateway_model, load_model
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Relationships
 from mcp_gateway.authorization.resources import Unidentified, identify
 

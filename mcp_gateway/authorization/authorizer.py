@@ -108,7 +108,7 @@ class Authorization:
         return visible
 
     async def _see(self, principal: Principal, tools: Sequence[Tool], now: float) -> Visible:
-        in_context = (principal.user, principal.agent)
+        in_context = InContext(principal.user, principal.agent)
         held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
         listed_ids = frozenset(map(ToolId, held.objects))
         return Visible(
@@ -149,7 +149,7 @@ class Authorization:
         resources = identify(tool.server, tool.resources, arguments)
         decision = await self._decide(principal, tool, resources, now, every_side=True)
         because = {
-            check: await _available(self._relationships.witness(check, in_context=(user, agent), now=now))
+            check: await _available(self._relationships.witness(check, in_context=InContext(user, agent), now=now))
             for check, answer in decision.answers.items()
             if answer
         }
@@ -166,7 +166,7 @@ class Authorization:
         if refusal is not None:
             return deny(Reason(refusal))
         legs = self._relationships.legs
-        in_context = (principal.user, principal.agent)
+        in_context = InContext(principal.user, principal.agent)
         first = await self._ask(questions(principal, tool, resources), in_context, now)
         decision = judge(principal, tool, resources, answers=first, legs=legs)
         if decision.allowed and not every_side:

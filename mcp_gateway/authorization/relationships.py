@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
 
-InContext: TypeAlias = tuple[str, str]
-"""(user, agent) of this request, from the verified token and nowhere else."""
+
+class InContext(NamedTuple):
+    """What the verified token says of this request, and nothing else may: its contextual tuples."""
+
+    user: str
+    agent: str
+    memberships: tuple[tuple[str, str], ...] = ()
+    """(relation, object) the token's claims give the user, e.g. `("member", "group:okta/eng")`; never stored."""
 
 
 class Legs(NamedTuple):
@@ -70,7 +76,11 @@ class Relationships(Protocol):
 
     async def follow(self, changes: Sequence[Change]) -> None: ...
 
-    async def answer(self, checks: Sequence[Check], *, in_context: InContext | None, now: float) -> Answers: ...
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
+        """`fresh`: every write acknowledged anywhere by now must count; a backend with caches goes round them."""
+        ...
 
     async def held(
         self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float

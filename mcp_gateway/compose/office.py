@@ -15,8 +15,8 @@ import anyio.to_thread
 from mcp_gateway.administration import Administration
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization
-from mcp_gateway.authorization.embedded import EmbeddedRelationships
-from mcp_gateway.authorization.model import Model, load_model
+from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.engine.model import Model, load_model
 from mcp_gateway.authserver.keys import KeyRing
 from mcp_gateway.authserver.users import Users
 from mcp_gateway.catalog import Catalog, Review

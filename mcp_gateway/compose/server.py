@@ -12,7 +12,7 @@ import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
 
 from mcp_gateway import api, protocol
-from mcp_gateway.authorization.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
 from mcp_gateway.compose.office import Office, office, policies, shipped

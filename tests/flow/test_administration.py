@@ -14,7 +14,7 @@ import pytest
 from mcp_gateway.administration import Administration, Level, SelfGrant
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships
-from mcp_gateway.authorization.model import load_model
+from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authserver import Users
 from mcp_gateway.catalog import Catalog, Review, registry
 from mcp_gateway.catalog.registry import UpstreamEntry

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_gateway.authorization import EmbeddedRelationships
-from mcp_gateway.authorization.conditions import Circumstances
-from mcp_gateway.authorization.evaluate import compile_program
-from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
+from mcp_gateway.authorization import EmbeddedRelationships, InContext
+from mcp_gateway.authorization.engine.conditions import Circumstances
+from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.model.decision import Check, Decision, Effect, Obligation, Reason, all_of, allow, deny
 from mcp_gateway.model.ids import resource_id
 from mcp_gateway.model.tool import ResourceRule, ReviewState, Risk, Tool
@@ -247,7 +247,7 @@ def test_many_grants_on_one_server_are_narrowed_without_changing_an_answer(
     relationships.replace(rows, revision=1)
     _now(relationships.follow([_deleted(number, one) for number, one in enumerate(gone, start=2)]))
     check = Check(MIRA, "agent_reader", "server:tickets")
-    narrowed = _now(relationships.answer([check], in_context=(MIRA, AGENT), now=NOW)).answers[check]
+    narrowed = _now(relationships.answer([check], in_context=InContext(MIRA, AGENT), now=NOW)).answers[check]
     assert narrowed is _holds([one for one in rows if one not in gone], "agent_reader", "server:tickets")
 
 

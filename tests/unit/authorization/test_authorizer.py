@@ -169,7 +169,9 @@ class _Failing(EmbeddedRelationships):
         self.replace([], revision=1)
         self._given = answers
 
-    async def answer(self, checks: Sequence[Check], *, in_context: InContext | None, now: float) -> Answers:
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
         if isinstance(self._given, Exception):
             raise self._given
         return Answers(self._given, 1, self.model_id, None)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_gateway.authorization.conditions import Circumstances, CompiledCondition, Undecidable
-from mcp_gateway.authorization.dsl import parse
-from mcp_gateway.authorization.parameters import cast_value
-from mcp_gateway.authorization.syntax import ParameterType
+from mcp_gateway.authorization.engine.conditions import Circumstances, CompiledCondition, Undecidable
+from mcp_gateway.authorization.engine.parameters import cast_value
+from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.language.syntax import ParameterType
 from mcp_gateway.errors import OperatorError
 from tests.unit.authorization.world import LATER, LATER_SECONDS, NOW
 

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mcp_gateway.authorization.dsl import parse
-from mcp_gateway.authorization.syntax import Computed, Direct, Exclusion, From, Intersection, Restriction, Union
+from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.language.syntax import (
+    Computed,
+    Direct,
+    Exclusion,
+    From,
+    Intersection,
+    Restriction,
+    Union,
+)
 from mcp_gateway.errors import OperatorError
 
 HEAD = "model\n  schema 1.1\ntype user\ntype doc\n  relations\n"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.evaluate import compile_program
-from mcp_gateway.authorization.model import compile_model
-from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.tuples import TupleIndex
+from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.model import compile_model
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.storage.relationships import RelationshipTuple
 from tests.unit.authorization.world import row
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_gateway.authorization.model import compile_gateway_model, compile_model, load_model
+from mcp_gateway.authorization.engine.model import compile_gateway_model, compile_model, load_model
 from mcp_gateway.errors import OperatorError
 from tests.unit.authorization.world import MODEL
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.evaluate import compile_program
-from mcp_gateway.authorization.model import Model, compile_model
-from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.tuples import Key, Row, TupleIndex
+from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.model import Model, compile_model
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import Key, Row, TupleIndex
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 
 FILES = ("consolidated_1_1_tests.yaml", "abac_tests.yaml")

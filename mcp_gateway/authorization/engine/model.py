@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcp_gateway.authorization import validation
-from mcp_gateway.authorization.analysis import Relations, reachable, relations_of
-from mcp_gateway.authorization.conditions import BoundCondition, CompiledCondition
-from mcp_gateway.authorization.dsl import parse
-from mcp_gateway.authorization.relationships import Legs
-from mcp_gateway.authorization.syntax import (
+from mcp_gateway.authorization.engine.conditions import BoundCondition, CompiledCondition
+from mcp_gateway.authorization.language import validation
+from mcp_gateway.authorization.language.analysis import Relations, reachable, relations_of
+from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.language.syntax import (
     Computed,
     ConditionDefinition,
     Direct,
@@ -27,6 +26,7 @@ from mcp_gateway.authorization.syntax import (
     Union,
     parts_of,
 )
+from mcp_gateway.authorization.relationships import Legs
 from mcp_gateway.errors import OperatorError
 
 _MAX_OBJECT, _MAX_RELATION, _MAX_SUBJECT = 256, 50, 512

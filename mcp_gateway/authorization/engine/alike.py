@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mcp_gateway.authorization.model import Model
-from mcp_gateway.authorization.tuples import Key, Row
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.tuples import Key, Row
 
 
 def written_relations(model: Model) -> Mapping[str, tuple[str, ...]]:

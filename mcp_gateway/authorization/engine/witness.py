@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mcp_gateway.authorization.model import Model
-from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.syntax import Computed, Direct, Exclusion, From, Intersection, Rewrite, Union
-from mcp_gateway.authorization.tuples import EMPTY, Row
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import EMPTY, Row
+from mcp_gateway.authorization.language.syntax import Computed, Direct, Exclusion, From, Intersection, Rewrite, Union
 
 _MAX_LINES = 50
 

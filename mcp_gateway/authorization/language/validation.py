@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NoReturn, Protocol, TypeVar
 
-from mcp_gateway.authorization.analysis import IN_CONTEXT, Relations, bound, grounded, parents, touching
-from mcp_gateway.authorization.relationships import Legs
-from mcp_gateway.authorization.syntax import (
+from mcp_gateway.authorization.language.analysis import IN_CONTEXT, Relations, bound, grounded, parents, touching
+from mcp_gateway.authorization.language.syntax import (
     Computed,
     Document,
     From,
@@ -18,6 +17,7 @@ from mcp_gateway.authorization.syntax import (
     TypeDefinition,
     parts_of,
 )
+from mcp_gateway.authorization.relationships import Legs
 from mcp_gateway.errors import OperatorError
 
 _RESERVED = frozenset({"self", "this"})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.model import subject_kind
-from mcp_gateway.authorization.narrowing import possible_objects
-from mcp_gateway.authorization.outcome import MAX_STEPS, YES
-from mcp_gateway.authorization.tuples import Key, Row, TupleIndex, Userset
+from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.engine.model import subject_kind
+from mcp_gateway.authorization.engine.narrowing import possible_objects
+from mcp_gateway.authorization.engine.outcome import MAX_STEPS, YES
+from mcp_gateway.authorization.engine.tuples import Key, Row, TupleIndex, Userset
 
 NOWHERE = 1 << 60
 """Of `Query.lowest`: no cycle was met."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from mcp_gateway.authorization.syntax import (
+from mcp_gateway.authorization.language.syntax import (
     Computed,
     Direct,
     Document,

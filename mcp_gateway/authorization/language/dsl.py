@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
-from mcp_gateway.authorization.syntax import (
+from mcp_gateway.authorization.language.syntax import (
     Computed,
     ConditionDefinition,
     Direct,

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from mcp_gateway.authorization.conditions import BoundCondition
-from mcp_gateway.authorization.model import Model, subject_kind
+from mcp_gateway.authorization.engine.conditions import BoundCondition
+from mcp_gateway.authorization.engine.model import Model, subject_kind
 from mcp_gateway.storage.relationships import RelationshipTuple
 
 _log = logging.getLogger(__name__)

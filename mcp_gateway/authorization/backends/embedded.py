@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
-from mcp_gateway.authorization.alike import group_alike, written_relations
-from mcp_gateway.authorization.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.evaluate import compile_program
-from mcp_gateway.authorization.model import Model, subject_kind
-from mcp_gateway.authorization.query import Query
+from mcp_gateway.authorization.engine.alike import group_alike, written_relations
+from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.model import Model, subject_kind
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
+from mcp_gateway.authorization.engine.witness import witness
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs
-from mcp_gateway.authorization.tuples import EMPTY, Key, Row, TupleIndex
-from mcp_gateway.authorization.witness import witness
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples, tuple_of
@@ -69,11 +69,14 @@ class EmbeddedRelationships:
         self._revision = news[-1].revision if news else self._revision
         self._alarm()
 
-    async def answer(self, checks: Sequence[Check], *, in_context: InContext | None, now: float) -> Answers:
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
+        # What has been followed is all there is, so an answer is always fresh.
         queries: dict[str, Query] = {}
         answers: dict[Check, bool] = {}
         at = Circumstances(now, {})
-        overlay = _overlay(in_context)
+        overlay = self._overlay(in_context)
         for check in checks:
             query = queries.get(check.subject)
             try:
@@ -88,7 +91,7 @@ class EmbeddedRelationships:
         self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
     ) -> Held:
         at = Circumstances(now, {})
-        query = self._query(subject, at, _overlay(in_context))
+        query = self._query(subject, at, self._overlay(in_context))
         held: set[str] = set()
         # A subject like `ticket:1#viewer` names an object itself, so no other object is like that one.
         written = _NO_TYPES if "#" in subject else self._written
@@ -99,7 +102,7 @@ class EmbeddedRelationships:
         return Held(in_order, self._revision, self._model.model_id, at.valid_until)
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
-        query = self._query(check.subject, Circumstances(now, {}), _overlay(in_context))
+        query = self._query(check.subject, Circumstances(now, {}), self._overlay(in_context))
         try:
             return witness(self._model, query, check.object, check.relation)
         except Undecidable:
@@ -107,6 +110,22 @@ class EmbeddedRelationships:
 
     def _query(self, subject: str, at: Circumstances, overlay: Mapping[Key, Row]) -> Query:
         return Query(self._program, self._index, subject, at, overlay)
+
+    def _overlay(self, in_context: InContext | None) -> Mapping[Key, Row]:
+        """The contextual tuples: this request is this user through this agent, and what the token says of the user."""
+        if in_context is None:
+            return _NOTHING
+        user, agent, memberships = in_context
+        if subject_kind(user) != "user" or subject_kind(agent) != "agent":
+            raise Undecidable("a request is bound to one user and one agent")
+        overlay = {(agent, "in_context"): Row({user: None}, EMPTY.usersets)}
+        for relation, object_ in memberships:
+            if self._model.objection(object_, relation, user, "") is not None:
+                raise Undecidable("the token claims a membership the model does not know")
+            # A row of the overlay hides the stored one, so it holds both.
+            stored = self._index.rows.get((object_, relation), EMPTY)
+            overlay[object_, relation] = stored._replace(direct={**stored.direct, user: None})
+        return overlay
 
     def _certainly(self, query: Query, relation: str, object_: str) -> bool:
         try:
@@ -118,13 +137,3 @@ class EmbeddedRelationships:
     def _alarm(self) -> None:
         for user, agent in sorted(self._index.stored_in_context):
             _log.critical("everything is denied: a stored relationship says %s in_context %s; delete it", user, agent)
-
-
-def _overlay(in_context: InContext | None) -> Mapping[Key, Row]:
-    """The one contextual tuple: this request is this user through this agent."""
-    if in_context is None:
-        return _NOTHING
-    user, agent = in_context
-    if subject_kind(user) != "user" or subject_kind(agent) != "agent":
-        raise Undecidable("a request is bound to one user and one agent")
-    return {(agent, "in_context"): Row({user: None}, EMPTY.usersets)}

@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from mcp_gateway.authorization.analysis import only_written
-from mcp_gateway.authorization.conditions import Undecidable
-from mcp_gateway.authorization.membership import is_member, search
-from mcp_gateway.authorization.model import Model
-from mcp_gateway.authorization.narrowing import narrowing_relations, tracked_relations
-from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
-from mcp_gateway.authorization.query import NOWHERE, Program, Query, Step
-from mcp_gateway.authorization.syntax import (
+from mcp_gateway.authorization.engine.conditions import Undecidable
+from mcp_gateway.authorization.engine.membership import is_member, search
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.narrowing import narrowing_relations, tracked_relations
+from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.engine.query import NOWHERE, Program, Query, Step
+from mcp_gateway.authorization.engine.tuples import Key, Row
+from mcp_gateway.authorization.language.analysis import only_written
+from mcp_gateway.authorization.language.syntax import (
     Computed,
     Direct,
     Exclusion,
@@ -27,7 +28,6 @@ from mcp_gateway.authorization.syntax import (
     Union,
     parts_of,
 )
-from mcp_gateway.authorization.tuples import Key, Row
 
 _ON_PATH = 3
 """Remembered as `_ON_PATH + position` while a relation is being looked at."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mcp_gateway.authorization.analysis import only_written
-from mcp_gateway.authorization.model import Model
-from mcp_gateway.authorization.syntax import Computed, Intersection, Rewrite
-from mcp_gateway.authorization.tuples import Key
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.tuples import Key
+from mcp_gateway.authorization.language.analysis import only_written
+from mcp_gateway.authorization.language.syntax import Computed, Intersection, Rewrite
 
 _CONTEXTUAL = "in_context"
 """Comes with the request, so the index does not know it."""

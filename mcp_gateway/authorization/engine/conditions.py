@@ -17,8 +17,8 @@ from typing import Any
 
 from cel_expr_python import cel
 
-from mcp_gateway.authorization.parameters import address, cast_value, epoch_seconds
-from mcp_gateway.authorization.syntax import ConditionDefinition, ParameterType
+from mcp_gateway.authorization.engine.parameters import address, cast_value, epoch_seconds
+from mcp_gateway.authorization.language.syntax import ConditionDefinition, ParameterType
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
 
 CLOCK = "current_time"

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mcp_gateway.authorization.conditions import Undecidable
-from mcp_gateway.authorization.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
-from mcp_gateway.authorization.query import Query
-from mcp_gateway.authorization.tuples import Key, Row, Rule
+from mcp_gateway.authorization.engine.conditions import Undecidable
+from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.tuples import Key, Row, Rule
 
 
 def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[str]]) -> int:

@@ -1,0 +1,1 @@
+"""The implementations of `Relationships`; one contract suite runs over all of them."""

@@ -1,0 +1,1 @@
+"""OpenFGA's modelling language: text to a checked document. Knows no tuples and answers nothing."""
