@@ -45,7 +45,7 @@ docs: .venv/.ready ## write the generated parts of the documentation anew
 
 lock: ## resolve the dependencies anew into the two lock files
 	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra samples --output-file requirements.lock pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra samples --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-header --extra samples --extra spicedb --extra dev --output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove everything that can be made again, but no data directory
 	rm -rf .venv .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist tests/node/node_modules
