@@ -21,6 +21,11 @@ class Principal:
     """`jti`, for audit and revocation."""
     expires_at: int
     """Seconds since the epoch."""
+    memberships: tuple[tuple[str, str], ...] = ()
+    """What the verified token says the user belongs to, as (relation, object): `("member", "group:okta/eng")`.
+
+    Sorted, bounded, and only of the issuer's own namespace; never stored.
+    """
 
 
 @dataclass(frozen=True, slots=True)
