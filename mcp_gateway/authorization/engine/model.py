@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +10,9 @@ from typing import Any
 from mcp_gateway.authorization.engine.conditions import BoundCondition, CompiledCondition
 from mcp_gateway.authorization.language import validation
 from mcp_gateway.authorization.language.analysis import Relations, reachable, relations_of
+from mcp_gateway.authorization.language.canonical import model_id
 from mcp_gateway.authorization.language.dsl import parse
-from mcp_gateway.authorization.language.syntax import (
-    Computed,
-    ConditionDefinition,
-    Direct,
-    Document,
-    Exclusion,
-    From,
-    RelationDefinition,
-    Restriction,
-    Rewrite,
-    Union,
-    parts_of,
-)
+from mcp_gateway.authorization.language.syntax import Restriction
 from mcp_gateway.authorization.relationships import Legs
 from mcp_gateway.errors import OperatorError
 
@@ -131,7 +118,7 @@ def compile_model(text: str, *, where: str = "model.fga") -> Model:
     relations = relations_of(document)
     validation.validate(document, relations, where)
     return Model(
-        model_id=hashlib.sha256(_canonical(document)).hexdigest(),
+        model_id=model_id(document),
         relations=relations,
         conditions={one.name: CompiledCondition(one, where=where) for one in document.conditions},
         reach=reachable(relations),
@@ -174,31 +161,3 @@ def _malformed(text: str, longest: int) -> bool:
 
 def _listed(names: Mapping[str, Any] | frozenset[str]) -> str:
     return ", ".join(f"`{name}`" for name in sorted(names))
-
-
-def _canonical(document: Document) -> bytes:
-    form = {
-        "schema": document.schema,
-        "types": {one.name: {r.name: _relation_form(r) for r in one.relations} for one in document.types},
-        "conditions": {one.name: _condition_form(one) for one in document.conditions},
-    }
-    return json.dumps(form, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _relation_form(relation: RelationDefinition) -> Any:
-    return [_form(relation.rewrite), sorted(map(str, relation.restrictions))]
-
-
-def _condition_form(condition: ConditionDefinition) -> Any:
-    return [{name: f"{kind.name}<{kind.element}>" for name, kind in condition.parameters}, condition.expression]
-
-
-def _form(rewrite: Rewrite) -> Any:
-    if isinstance(rewrite, Direct):
-        return "this"
-    if isinstance(rewrite, Computed):
-        return rewrite.relation
-    if isinstance(rewrite, From):
-        return {"from": [rewrite.relation, rewrite.tupleset]}
-    operator = "or" if isinstance(rewrite, Union) else "but not" if isinstance(rewrite, Exclusion) else "and"
-    return {operator: [_form(part) for part in parts_of(rewrite)]}

@@ -7,6 +7,32 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a name stands: line from 1, columns from 0, `end` behind the last character. Line 0 is nowhere."""
+
+    line: int = 0
+    column: int = 0
+    end: int = 0
+
+
+NOWHERE = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The module, and its file, that a part of a modular model comes from."""
+
+    module: str = ""
+    file: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.module or self.file)
+
+
+UNSOURCED = Source()
+
+
+@dataclass(frozen=True, slots=True)
 class Restriction:
     """One alternative between brackets: `user`, `user:*`, `group#member`, each maybe `with condition`."""
 
@@ -14,6 +40,8 @@ class Restriction:
     relation: str = ""
     wildcard: bool = False
     condition: str = ""
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    condition_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
     def __str__(self) -> str:
         subject = f"{self.type}:*" if self.wildcard else f"{self.type}#{self.relation}" if self.relation else self.type
@@ -24,12 +52,15 @@ class Restriction:
 class Direct:
     """`[...]`: tuples written for this very relation."""
 
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Computed:
     """`name`: another relation of the same object."""
 
     relation: str
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +69,8 @@ class From:
 
     relation: str
     tupleset: str
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    tupleset_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +98,9 @@ class RelationDefinition:
     rewrite: Rewrite
     restrictions: tuple[Restriction, ...]
     line: int = field(compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    source: Source = field(default=UNSOURCED)
+    """Only where another module than the type's own defined it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +108,10 @@ class TypeDefinition:
     name: str
     relations: tuple[RelationDefinition, ...]
     line: int = field(compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    source: Source = field(default=UNSOURCED)
+    extends: bool = False
+    """`extend type`: more relations for a type of another module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +128,8 @@ class ConditionDefinition:
     parameters: tuple[tuple[str, ParameterType], ...]
     expression: str
     line: int = field(compare=False)
+    place: Place = field(default=NOWHERE, compare=False, repr=False)
+    source: Source = field(default=UNSOURCED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +137,9 @@ class Document:
     schema: str
     types: tuple[TypeDefinition, ...]
     conditions: tuple[ConditionDefinition, ...]
+    module: str = ""
+    """Of a file that says `module name` where others say `model`; such a file has no schema of its own."""
+    schema_place: Place = field(default=NOWHERE, compare=False, repr=False)
 
 
 def parts_of(rewrite: Rewrite) -> tuple[Rewrite, ...]:
