@@ -101,4 +101,5 @@ def _tool(row: ToolRow, upstream: Upstream) -> Tool:
         digest=row.digest,
         definition=row.definition,
         resources=policy.resources if policy else (),
+        requestable=policy.requestable if policy else upstream.requestable,
     )

@@ -61,6 +61,7 @@ class ResourceEntry(_Strict):
 class ToolEntry(_Strict):
     risk: Risk
     resources: list[ResourceEntry] = []
+    requestable: bool | None = Field(default=None, description="overrides the entry's")
 
 
 class UpstreamEntry(_Strict):
@@ -75,6 +76,7 @@ class UpstreamEntry(_Strict):
     protocol: Literal["auto", "modern", "legacy"] = "auto"
     timeout: float = Field(default=60, gt=0, le=3600, description="seconds one call may take")
     default_risk: Risk = Risk.DESTRUCTIVE
+    requestable: bool = Field(default=False, description="people without access may know its tools and ask for them")
     tools: dict[str, ToolEntry] = {}
 
 
@@ -133,8 +135,14 @@ def _upstream(entry: UpstreamEntry) -> Upstream:
         protocol=entry.protocol,
         timeout_seconds=entry.timeout,
         default_risk=entry.default_risk,
-        tools={name: ToolPolicy(tool.risk, _rules(tool)) for name, tool in entry.tools.items()},
+        tools={name: _policy(tool, entry) for name, tool in entry.tools.items()},
+        requestable=entry.requestable,
     )
+
+
+def _policy(tool: ToolEntry, entry: UpstreamEntry) -> ToolPolicy:
+    requestable = entry.requestable if tool.requestable is None else tool.requestable
+    return ToolPolicy(tool.risk, _rules(tool), requestable)
 
 
 def _transport(entry: HttpEntry | StdioEntry) -> HttpTransport | StdioTransport:

@@ -25,7 +25,12 @@ def parse(text: str, *, where: str) -> tuple[Any, yaml.Node | None]:
 
 def line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
     """The 1-based line of the value at `location`, or of the nearest thing around it that exists."""
-    line = 1
+    return place_of(node, location)[0]
+
+
+def place_of(node: yaml.Node | None, location: Sequence[int | str]) -> tuple[int, int]:
+    """The same with its column, both counted from 1."""
+    place = (1, 1)
     for step in location:
         if isinstance(node, yaml.MappingNode):
             found = next((pair for pair in _pairs(node) if pair[0].value == step), None)
@@ -36,8 +41,9 @@ def line_of(node: yaml.Node | None, location: Sequence[int | str]) -> int:
             continue  # pydantic names union members; they are not in the file
         if found is None:
             continue
-        line, node = found[0].start_mark.line + 1, found[1]
-    return line
+        mark, node = found[0].start_mark, found[1]
+        place = (mark.line + 1, mark.column + 1)
+    return place
 
 
 def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:

@@ -61,6 +61,8 @@ class Tool:
     definition: JsonObject
     """As the upstream sent it, unknown fields included."""
     resources: tuple[ResourceRule, ...]
+    requestable: bool = False
+    """Whoever lacks only access or a grant may know of it and ask; it is never listed as callable for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class ToolPolicy:
 
     risk: Risk
     resources: tuple[ResourceRule, ...]
+    requestable: bool = False
+    """People who lack only access or a grant may know of it and ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +114,5 @@ class Upstream:
     default_risk: Risk
     """For tools the entry does not name; `destructive` unless the entry says otherwise."""
     tools: Mapping[str, ToolPolicy]
+    requestable: bool = False
+    """Of tools the entry does not name."""

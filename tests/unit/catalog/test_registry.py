@@ -78,3 +78,14 @@ def test_what_is_written_reads_back_to_the_same_upstream(tmp_path: Path) -> None
 
     entry = UpstreamEntry.model_validate(yaml.safe_load(GOOD))
     assert load_file(written(tmp_path, render(entry), "again.yaml")) == upstream == upstream_of(entry)
+
+
+def test_what_may_be_asked_for_is_said_by_the_entry_and_by_each_tool(tmp_path: Path) -> None:
+    plain = load_file(written(tmp_path, GOOD))
+    assert not plain.requestable
+    assert not plain.tools["ticket_get"].requestable
+    asked = load_file(written(tmp_path, GOOD + "requestable: true\n"))
+    assert asked.requestable
+    assert asked.tools["ticket_get"].requestable
+    but_one = load_file(written(tmp_path, GOOD + "    requestable: false\nrequestable: true\n"))
+    assert not but_one.tools["ticket_get"].requestable
