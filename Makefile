@@ -13,6 +13,9 @@ PYTEST_ARGS ?=
 node: .venv/.ready ## install Node and the pinned npm packages the fuller tests use
 	$(BIN)/python -m tests.support.node install
 
+openfga: .venv/.ready ## build the pinned OpenFGA server the fuller tests use; needs Go, minutes once
+	$(BIN)/python -m tests.support.openfga build
+
 run: .venv/.ready ## start the gateway with the sample servers on http://127.0.0.1:8000
 	@$(BIN)/python -m examples.run
 
@@ -54,4 +57,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node run demo test check conformance authlab bench soak docs lock clean help
+.PHONY: node openfga run demo test check conformance authlab bench soak docs lock clean help
