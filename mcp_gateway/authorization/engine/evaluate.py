@@ -14,7 +14,7 @@ from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.membership import is_member, search
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.narrowing import narrowing_relations, tracked_relations
-from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import NOWHERE, Program, Query, Step
 from mcp_gateway.authorization.engine.tuples import Key, Row
 from mcp_gateway.authorization.language.analysis import only_written
@@ -75,7 +75,7 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
         if query.kind not in reach:
             return NO
         if query.left <= 0 or depth == MAX_DEPTH:
-            raise Undecidable(TOO_COMPLEX)
+            raise TooComplex()
         query.left -= 1
         mark = _ON_PATH + query.position
         outer, query.lowest = query.lowest, NOWHERE

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mcp_gateway.authorization.engine.conditions import Undecidable
-from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, TOO_COMPLEX, YES
+from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import Key, Row, Rule
 
@@ -21,7 +21,7 @@ def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[s
     failure: Undecidable | None = None
     while level:
         if depth == MAX_DEPTH or query.left < len(level):
-            raise failure or Undecidable(TOO_COMPLEX)
+            raise failure or TooComplex()
         query.left -= len(level)
         following: list[Key] = []
         for key in level:

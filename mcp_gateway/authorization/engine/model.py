@@ -68,12 +68,16 @@ class Model:
                 raise OperatorError(str(exc), where=where) from exc
 
     def objection(self, object_: str, relation: str, subject: str, condition: str) -> str | None:
-        """What is wrong with a tuple under this model, as a sentence; None when it counts."""
+        """What is wrong with a stored tuple under this model, as a sentence; None when it counts."""
+        if relation == "in_context":
+            return "the relation in_context is never stored; it is made from the token of each request"
+        return self.misfit(object_, relation, subject, condition)
+
+    def misfit(self, object_: str, relation: str, subject: str, condition: str) -> str | None:
+        """The same of a tuple that comes with a request, where `in_context` belongs."""
         object_type, colon, name = object_.partition(":")
         if not colon or not name or name == "*" or _malformed(object_, _MAX_OBJECT) or "#" in object_:
             return f"`{object_}` is not an object; write TYPE:ID"
-        if relation == "in_context":
-            return "the relation in_context is never stored; it is made from the token of each request"
         kind = subject_kind(subject)
         if kind is None:
             return f"`{subject}` is not a subject; write TYPE:ID, TYPE:* or TYPE:ID#RELATION"

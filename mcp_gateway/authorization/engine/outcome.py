@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mcp_gateway.authorization.engine.conditions import Undecidable
+
 NO, YES, CYCLE = 0, 1, 2
 """CYCLE is a no that leaned on itself: inside `but not` it denies on either side."""
 
@@ -11,4 +13,9 @@ MAX_DEPTH = 25
 MAX_STEPS = 50_000
 """Relations and tuples looked at for one question: well under a tenth of a second."""
 
-TOO_COMPLEX = "the question is too complex"
+
+class TooComplex(Undecidable):
+    """The question goes deeper, or wider, than we look."""
+
+    def __init__(self) -> None:
+        super().__init__("the question is too complex")
