@@ -26,7 +26,7 @@ from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
 from mcp_gateway.model.ids import AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Person, Principal
-from mcp_gateway.model.tool import ReviewState, Tool
+from mcp_gateway.model.tool import ReviewState, Risk, Tool
 from mcp_gateway.storage import Change, Database
 
 _CACHED_DECISIONS = 10_000
@@ -35,7 +35,8 @@ _EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
 
 T = TypeVar("T")
 
-_Key: TypeAlias = tuple[str, str, bool, str, str, ReviewState, Identified]
+_Memberships: TypeAlias = tuple[tuple[str, str], ...]
+_Key: TypeAlias = tuple[str, str, _Memberships, bool, str, str, ReviewState, Identified]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Authorization:
         self._relationships = relationships
         self._cached_decisions = cached_decisions
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
-        self._visible: OrderedDict[tuple[str, str, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
+        self._visible: OrderedDict[tuple[str, str, _Memberships, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
 
     async def load(self, database: Database) -> None:
         """Read every relationship; until then everything is denied."""
@@ -84,7 +85,16 @@ class Authorization:
         """May this agent, acting for this user, make this call?"""
         resources = identify(tool.server, tool.resources, arguments) if tool.resources else ()
         in_scope = within_scope(principal.scopes, tool.risk)
-        key = (principal.user, principal.agent, in_scope, tool.id, tool.digest, tool.state, resources)
+        key = (
+            principal.user,
+            principal.agent,
+            principal.memberships,
+            in_scope,
+            tool.id,
+            tool.digest,
+            tool.state,
+            resources,
+        )
         known = self._cache.get(key)
         if known is not None and (known.valid_until is None or now < known.valid_until):
             self._cache.move_to_end(key)
@@ -95,7 +105,7 @@ class Authorization:
 
     async def visible(self, principal: Principal, tools: Sequence[Tool], *, now: float) -> Visible:
         """The tools to list: the rule of `decide` without the arguments. Kept per principal and sequence of tools."""
-        key = (principal.user, principal.agent, id(tools))
+        key = (principal.user, principal.agent, principal.memberships, id(tools))
         kept = self._visible.get(key)
         if kept is not None and kept[0] is tools and (kept[1].valid_until is None or now < kept[1].valid_until):
             self._visible.move_to_end(key)
@@ -108,7 +118,7 @@ class Authorization:
         return visible
 
     async def _see(self, principal: Principal, tools: Sequence[Tool], now: float) -> Visible:
-        in_context = InContext(principal.user, principal.agent)
+        in_context = _in_context(principal)
         held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
         listed_ids = frozenset(map(ToolId, held.objects))
         return Visible(
@@ -142,14 +152,15 @@ class Authorization:
         *,
         now: float,
         scopes: frozenset[str] | None = None,
+        memberships: _Memberships = (),
     ) -> Explanation:
         """What `decide` would say of a principal who need not exist, with every side asked; scopes None = all."""
         scopes = _EVERY_SCOPE if scopes is None else scopes
-        principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0)
+        principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0, memberships=memberships)
         resources = identify(tool.server, tool.resources, arguments)
         decision = await self._decide(principal, tool, resources, now, every_side=True)
         because = {
-            check: await _available(self._relationships.witness(check, in_context=InContext(user, agent), now=now))
+            check: await _available(self._relationships.witness(check, in_context=_in_context(principal), now=now))
             for check, answer in decision.answers.items()
             if answer
         }
@@ -166,19 +177,23 @@ class Authorization:
         if refusal is not None:
             return deny(Reason(refusal))
         legs = self._relationships.legs
-        in_context = InContext(principal.user, principal.agent)
-        first = await self._ask(questions(principal, tool, resources), in_context, now)
+        in_context = _in_context(principal)
+        # What changes something is decided by the newest state a remote backend can give.
+        fresh = tool.risk is not Risk.READ
+        first = await self._ask(questions(principal, tool, resources), in_context, now, fresh=fresh)
         decision = judge(principal, tool, resources, answers=first, legs=legs)
         if decision.allowed and not every_side:
             return decision
         missing = sides(principal, tool, resources, answers={} if every_side else first.answers, legs=legs)
         if not missing:
             return decision
-        second = await self._ask(missing, in_context, now)
+        second = await self._ask(missing, in_context, now, fresh=fresh)
         return judge(principal, tool, resources, answers=_together(first, second), legs=legs)
 
-    async def _ask(self, checks: Sequence[Check], in_context: InContext | None, now: float) -> Answers:
-        answers = await _available(self._relationships.answer(checks, in_context=in_context, now=now))
+    async def _ask(
+        self, checks: Sequence[Check], in_context: InContext | None, now: float, *, fresh: bool = False
+    ) -> Answers:
+        answers = await _available(self._relationships.answer(checks, in_context=in_context, now=now, fresh=fresh))
         if not answers.answers.keys() <= set(checks):
             raise AuthorizationUnavailable("the relationship backend answered a question nobody asked")
         return answers
@@ -204,6 +219,10 @@ class Authorization:
         self._cache[key] = decision
         if len(self._cache) > self._cached_decisions:
             self._cache.popitem(last=False)
+
+
+def _in_context(principal: Principal) -> InContext:
+    return InContext(principal.user, principal.agent, principal.memberships)
 
 
 def _together(first: Answers, second: Answers) -> Answers:

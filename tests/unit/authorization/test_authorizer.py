@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,7 @@ pytestmark = pytest.mark.anyio
 GET = tool("ticket_get", resources=on_ticket())
 DELETE = tool("ticket_delete", Risk.DESTRUCTIVE, resources=on_ticket("can_write"))
 PING = tool("ping")
+LISTED = [PING]
 
 
 @pytest.fixture
@@ -142,6 +144,55 @@ async def test_a_kept_decision_serves_no_other_question(change: str) -> None:
     assert first.allowed
     assert second is not first
     assert second.allowed is (change in {"resource", "digest"})
+
+
+ENG = (("member", "group:okta/eng"),)
+
+
+def _through_the_group() -> list[RelationshipTuple]:
+    """Mira may call because of what her token says, and for nothing else."""
+    rows = [one for one in allowed_rows(PING) if one.relation != "caller"]
+    return [*rows, row("group:okta/eng#member caller server:tickets")]
+
+
+async def test_what_the_token_says_the_user_belongs_to_counts_for_that_token_alone() -> None:
+    asked = authorization(_through_the_group())
+    member = replace(mira(), memberships=ENG)
+    for _ in range(2):  # the second time from what was kept
+        assert (await asked.decide(member, PING, {}, now=NOW)).allowed
+        assert codes(await asked.decide(mira(), PING, {}, now=NOW)) == ["user.not_allowed"]
+        assert (await asked.visible(member, LISTED, now=NOW)).tools == (PING.id,)
+        assert (await asked.visible(mira(), LISTED, now=NOW)).tools == ()
+
+
+async def test_an_explanation_of_a_hypothetical_member_names_the_group() -> None:
+    explained = await authorization(_through_the_group()).explain(MIRA, AGENT, PING, {}, now=NOW, memberships=ENG)
+    assert explained.allowed
+    (user_side,) = [asked for asked in explained.asked if asked.relation == "user_can_call"]
+    assert "group:okta/eng#member caller server:tickets" in user_side.because
+
+
+@pytest.mark.parametrize("risk", list(Risk))
+async def test_what_changes_something_is_decided_by_the_newest_state(risk: Risk) -> None:
+    one = tool("one", risk)
+    relationships = _Recording(allowed_rows(one))
+    await Authorization(relationships).decide(mira(), one, {}, now=NOW)
+    assert relationships.fresh == [risk is not Risk.READ]
+
+
+class _Recording(EmbeddedRelationships):
+    """The embedded backend, which notes how fresh an answer was asked for."""
+
+    def __init__(self, rows: Sequence[RelationshipTuple]) -> None:
+        super().__init__(MODEL)
+        self.replace(rows, revision=1)
+        self.fresh: list[bool] = []
+
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
+        self.fresh.append(fresh)
+        return await super().answer(checks, in_context=in_context, now=now, fresh=fresh)
 
 
 async def test_a_kept_decision_does_not_outlive_the_grant_it_rests_on() -> None:
