@@ -44,6 +44,11 @@ class GatewayError(Exception):
         if code is not None:
             self.code = code
 
+    @property
+    def recorded(self) -> str:
+        """The code for the audit, where it may say more than the caller hears."""
+        return self.code
+
 
 class CallerError(GatewayError):
     pass
@@ -53,6 +58,14 @@ class Unauthenticated(CallerError):
     """RFC 6750 §3.1: without credentials no `error` attribute is sent."""
 
     code = "token.invalid"
+
+    def __init__(self, detail: str = "", *, code: str | None = None, recorded: str | None = None) -> None:
+        super().__init__(detail, code=code)
+        self._recorded = recorded
+
+    @property
+    def recorded(self) -> str:
+        return self._recorded or self.code
 
 
 class InsufficientScope(CallerError):
@@ -164,6 +177,7 @@ PUBLIC: dict[str, Public] = {
     "token.expired": Public(-32600, 401),
     "token.wrong_audience": Public(-32600, 401),
     "token.revoked": Public(-32600, 401),
+    "access.ended": Public(1001, 200),
     "scope.insufficient": Public(-32600, 403),
     "request.malformed": Public(-32600, 400),
     "request.too_large": Public(-32600, 413),
@@ -186,6 +200,7 @@ PUBLIC: dict[str, Public] = {
     "resource.denied": Public(1001, 200),
     "authorization.unavailable": Public(1002, 503, 1),
     "audit.unavailable": Public(1002, 503, 5),
+    "gateway.disabled": Public(1002, 503, 60),
     "upstream.unavailable": Public(1003, 200),
     "upstream.timeout": Public(1003, 200),
     "upstream.protocol_error": Public(1003, 200),

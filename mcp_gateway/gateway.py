@@ -61,7 +61,7 @@ class Gateway:
             await self.follow()
             return await self.identity.authenticate(authorization, audience)
         except (Unauthenticated, AuthorizationUnavailable) as exc:
-            self.journal.refused(request_id, exc.code, audience=audience)
+            self.journal.refused(request_id, exc.recorded, audience=audience)
             raise
 
     async def list_tools(self, request: Request, principal: Principal) -> ToolList:

@@ -50,6 +50,19 @@ class AgentSettings(_Strict):
     registered: list[RegisteredAgent] = Field(default=[], description="Agents with a stable id.")
 
 
+_CLAIM = Field(
+    default=None, min_length=1, max_length=200, description="A claim's name, or a JSON Pointer into the claims."
+)
+
+
+class ClaimSettings(_Strict):
+    """What an issuer's tokens say of a user, as `group:<alias>/<name>`, `role:…` and `tenant:…`; unset = nothing."""
+
+    groups: str | None = _CLAIM
+    roles: str | None = _CLAIM
+    tenant: str | None = _CLAIM
+
+
 class IssuerSettings(_Strict):
     alias: str = Field(
         pattern=r"^[a-z][a-z0-9-]{0,31}$", description="Names the issuer in ids; `local` is the built-in login."
@@ -60,6 +73,7 @@ class IssuerSettings(_Strict):
     jwks_uri: str = Field(pattern=r"^https?://", description="Where its keys are.")
     token_types: list[str] = Field(default=["at+jwt"], description="Accepted `typ`; add JWT for issuers that send it.")
     network: list[str] = Field(default=[], description="CIDR ranges allowed for jwks_uri beyond public addresses.")
+    claims: ClaimSettings = ClaimSettings()
 
     @field_validator("alias")
     @classmethod

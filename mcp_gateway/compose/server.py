@@ -20,7 +20,7 @@ from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
-from mcp_gateway.identity import Identity, KeySource, RemoteKeys, TrustedIssuer
+from mcp_gateway.identity import Identity, KeySource, MembershipClaims, RemoteKeys, TrustedIssuer
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import Upstream
 from mcp_gateway.settings import IssuerSettings, Settings
@@ -214,6 +214,7 @@ def _foreign(issuer: IssuerSettings) -> TrustedIssuer:
         token_types=tuple(issuer.token_types),
         leeway_seconds=_FOREIGN_LEEWAY_SECONDS,
         keys=RemoteKeys(issuer.jwks_uri, partial(fetch, network=issuer.network)),
+        memberships=MembershipClaims(issuer.claims.groups, issuer.claims.roles, issuer.claims.tenant),
     )
 
 

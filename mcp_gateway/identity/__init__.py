@@ -2,6 +2,7 @@
 
 from mcp_gateway.identity.identity import Identity
 from mcp_gateway.identity.keys import RemoteKeys
+from mcp_gateway.identity.memberships import MembershipClaims
 from mcp_gateway.identity.tokens import KeySource, TrustedIssuer, VerificationKey
 
-__all__ = ["Identity", "KeySource", "RemoteKeys", "TrustedIssuer", "VerificationKey"]
+__all__ = ["Identity", "KeySource", "MembershipClaims", "RemoteKeys", "TrustedIssuer", "VerificationKey"]

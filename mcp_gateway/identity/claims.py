@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from mcp_gateway.errors import Unauthenticated
+from mcp_gateway.identity.memberships import MembershipClaims, memberships
 from mcp_gateway.model.ids import agent_id, user_id
 from mcp_gateway.model.principal import Principal
 
@@ -14,19 +14,16 @@ _MAX_CLAIM_LENGTH = 1024
 _CLOCK_SKEW_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """A principal together with what revocation looks at."""
-
-    principal: Principal
-    issued_at: float
-    revocation_keys: tuple[tuple[str, str], ...]
-    """(`jti` | `family` | `user` | `agent`, value)."""
-
-
 def identify(
-    claims: Mapping[str, Any], *, alias: str, audience: str, accepted: Sequence[str], now: float, leeway: float
-) -> Identified:
+    claims: Mapping[str, Any],
+    *,
+    alias: str,
+    audience: str,
+    accepted: Sequence[str],
+    now: float,
+    leeway: float,
+    membership_claims: MembershipClaims | None = None,
+) -> Principal:
     """Who a token of issuer `alias` speaks for at `audience`.
 
     `accepted` are the `aud` values that stand for this endpoint. Time is in epoch seconds.
@@ -42,15 +39,17 @@ def identify(
     # RFC 8707 §2 and RFC 9068 §4: exact membership, no prefixes.
     if not any(value in accepted for value in _audiences(claims)):
         raise Unauthenticated(code="token.wrong_audience")
-    principal = Principal(
+    return Principal(
         user=user_id(alias, _text(claims, "sub")),
         agent=agent_id(alias, _actor(claims)),
         scopes=_scopes(claims),
         audience=audience,
         token_id=_text(claims, "jti") if "jti" in claims else "",
         expires_at=int(expires_at),
+        issued_at=issued_at,
+        sign_in=_text(claims, "fam") if "fam" in claims else "",
+        memberships=memberships(claims, membership_claims, alias=alias) if membership_claims else (),
     )
-    return Identified(principal, issued_at, _revocation_keys(claims, principal))
 
 
 def _actor(claims: Mapping[str, Any]) -> str:
@@ -63,9 +62,10 @@ def _actor(claims: Mapping[str, Any]) -> str:
     return _text(claims, "client_id") if "client_id" in claims else _text(claims, "azp")
 
 
-def _revocation_keys(claims: Mapping[str, Any], principal: Principal) -> tuple[tuple[str, str], ...]:
+def revocation_keys(principal: Principal) -> tuple[tuple[str, str], ...]:
+    """What a revocation may name: (`user` | `agent` | `jti` | `family`, value)."""
     keys = [("user", str(principal.user)), ("agent", str(principal.agent))]
-    keys += [(kind, str(claims[claim])) for kind, claim in (("jti", "jti"), ("family", "fam")) if claim in claims]
+    keys += [(kind, value) for kind, value in (("jti", principal.token_id), ("family", principal.sign_in)) if value]
     return tuple(keys)
 
 

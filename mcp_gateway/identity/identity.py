@@ -1,7 +1,7 @@
 """The façade: an `Authorization` header → `Principal`.
 
-A verified token is remembered by its SHA-256, so a call costs about a microsecond; time and
-revocation are compared again on every hit.
+A verified token is remembered by its SHA-256, so a call costs about a microsecond; time,
+revocation and the switches of user, agent and gateway are compared again on every hit.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import select
 
-from mcp_gateway.errors import Unauthenticated
-from mcp_gateway.identity.claims import Identified, identify
+from mcp_gateway.errors import AuthorizationUnavailable, Unauthenticated
+from mcp_gateway.identity.claims import identify, revocation_keys
 from mcp_gateway.identity.tokens import TrustedIssuer, parse_header, unverified_issuer, verify
+from mcp_gateway.model.ids import GATEWAY
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.storage import Change, Database, schema
+from mcp_gateway.storage.switches import after, switched_off
 
 _REMEMBERED_TOKENS = 10_000
 _REVERIFY_SECONDS = 60.0
@@ -37,10 +39,12 @@ class Identity:
         self._clock = clock
         self._remembered: OrderedDict[tuple[bytes, str], _Remembered] = OrderedDict()
         self._revoked: dict[tuple[str, str], float] = {}
+        self._off: frozenset[str] = frozenset()
         self._epoch = 0
 
     async def load(self) -> None:
-        """Read the revocations that still matter."""
+        """Read what is switched off and the revocations that still matter."""
+        self._off = frozenset(row.object for row in await switched_off(self._database))
         async with self._database.read() as connection:
             rows = await connection.execute(
                 select(schema.revocations).where(schema.revocations.c.until > self._clock())
@@ -54,6 +58,10 @@ class Identity:
                 key = (str(change.payload["kind"]), str(change.payload["value"]))
                 self._revoked[key] = max(self._revoked.get(key, 0.0), float(change.payload["not_before"]))
                 self._epoch += 1
+        off = after(self._off, changes)
+        if off is not self._off:
+            self._off = off
+            self._epoch += 1
 
     async def authenticate(self, authorization: str | None, audience: str) -> Principal:
         """The principal a bearer token names at `audience`; raises Unauthenticated with the reason."""
@@ -67,9 +75,25 @@ class Identity:
             remembered = await self._verify(token, audience, now)
             self._remember(key, remembered)
         elif remembered.epoch != self._epoch:
-            self._refuse_revoked(remembered.identified)
+            self.refuse_ended(remembered.principal)
             remembered.epoch = self._epoch
-        return remembered.identified.principal
+        return remembered.principal
+
+    def refuse_ended(self, principal: Principal) -> None:
+        """Refuse who is switched off and whose token was revoked; the token's age is no matter here.
+
+        Raises AuthorizationUnavailable when the whole gateway is switched off.
+        """
+        if GATEWAY in self._off:
+            raise AuthorizationUnavailable(code="gateway.disabled")
+        # To the caller a disabled user's token is a revoked one.
+        if principal.user in self._off:
+            raise Unauthenticated(code="token.revoked", recorded="user.disabled")
+        if principal.agent in self._off:
+            raise Unauthenticated(code="token.revoked", recorded="agent.disabled")
+        for key in revocation_keys(principal):
+            if principal.issued_at < self._revoked.get(key, 0.0):
+                raise Unauthenticated(code="token.revoked")
 
     async def _verify(self, token: str, audience: str, now: float) -> _Remembered:
         header = parse_header(token)
@@ -78,22 +102,18 @@ class Identity:
             raise Unauthenticated("the token's issuer is not trusted")
         epoch = self._epoch
         claims = await verify(token, header, issuer)
-        identified = identify(
+        principal = identify(
             claims,
             alias=issuer.alias,
             audience=audience,
             accepted=(audience, *issuer.audiences),
             now=now,
             leeway=issuer.leeway_seconds,
+            membership_claims=issuer.memberships,
         )
-        self._refuse_revoked(identified)
-        expires = identified.principal.expires_at + issuer.leeway_seconds
-        return _Remembered(identified, min(expires, now + _REVERIFY_SECONDS), epoch)
-
-    def _refuse_revoked(self, identified: Identified) -> None:
-        for key in identified.revocation_keys:
-            if identified.issued_at < self._revoked.get(key, 0.0):
-                raise Unauthenticated(code="token.revoked")
+        self.refuse_ended(principal)
+        expires = principal.expires_at + issuer.leeway_seconds
+        return _Remembered(principal, min(expires, now + _REVERIFY_SECONDS), epoch)
 
     def _remember(self, key: tuple[bytes, str], remembered: _Remembered) -> None:
         self._remembered[key] = remembered
@@ -102,10 +122,10 @@ class Identity:
 
 
 class _Remembered:
-    __slots__ = ("epoch", "identified", "until")
+    __slots__ = ("epoch", "principal", "until")
 
-    def __init__(self, identified: Identified, until: float, epoch: int) -> None:
-        self.identified = identified
+    def __init__(self, principal: Principal, until: float, epoch: int) -> None:
+        self.principal = principal
         self.until = until
         self.epoch = epoch
 

@@ -14,6 +14,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from mcp_gateway.errors import Unauthenticated
+from mcp_gateway.identity.memberships import MembershipClaims
 
 MAX_TOKEN_BYTES = 16_384
 _MAX_HEADER_BYTES = 2_048
@@ -43,6 +44,8 @@ class TrustedIssuer:
     token_types: tuple[str, ...]
     leeway_seconds: float
     keys: KeySource
+    memberships: MembershipClaims | None = None
+    """Which claims say what the user belongs to; None = none of them counts."""
 
 
 def parse_header(token: str) -> Mapping[str, Any]:

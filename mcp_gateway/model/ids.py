@@ -70,6 +70,11 @@ def resource_id(resource_type: str, server: str, identifier: str) -> ObjectId:
     return ObjectId(f"{resource_type}:{encode(server)}/{encode(identifier)}")
 
 
+def membership_id(kind: str, issuer_alias: str, name: str) -> ObjectId:
+    """A group, role or tenant as an issuer's tokens name it: `group:<issuer alias>/<name>`. Stored ones have no slash."""
+    return ObjectId(f"{kind}:{encode(issuer_alias)}/{encode(name)}")
+
+
 def grant_id(at: float, entropy: bytes) -> ObjectId:
     """`grant:<time and chance>`: 26 letters and digits that sort by when the grant was made (ULID order).
 

@@ -21,6 +21,10 @@ class Principal:
     """`jti`, for audit and revocation."""
     expires_at: int
     """Seconds since the epoch."""
+    issued_at: float = 0.0
+    """Seconds since the epoch; a revocation ends what was issued before it."""
+    sign_in: str = ""
+    """Which sign-in the token descends from (`fam` of the built-in login), for revocation."""
     memberships: tuple[tuple[str, str], ...] = ()
     """What the verified token says the user belongs to, as (relation, object): `("member", "group:okta/eng")`.
 

@@ -33,6 +33,14 @@ REASONS: dict[str, Meaning] = {
     "tool.unknown": Meaning("This tool is not available.", "See mcp-gateway server show NAME"),
     "server.unavailable": Meaning("This server is not available.", "See mcp-gateway server list"),
     "tool.unavailable": Meaning("This tool is not available.", "mcp-gateway explain names the missing side"),
+    "user.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway user enable NAME"),
+    "agent.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway agent enable ID"),
+    "server.disabled": Meaning(
+        "This tool is not available.", "See mcp-gateway disabled; mcp-gateway server enable NAME"
+    ),
+    "tool.disabled": Meaning(
+        "This tool is not available.", "See mcp-gateway disabled; mcp-gateway tool enable SERVER/NAME"
+    ),
     "resource.user_not_allowed": Meaning(
         "You may not use the resource this call names.", "Give the user access to the resource"
     ),
@@ -66,6 +74,12 @@ REASONS: dict[str, Meaning] = {
         "The access token is not for this endpoint.", "Request it with resource=<endpoint URL>"
     ),
     "token.revoked": Meaning("The access token was revoked.", ""),
+    "access.ended": Meaning(
+        "The right to this call ended while it ran.", "The audit's call.ended record of this request says why"
+    ),
+    "gateway.disabled": Meaning(
+        "The operator has stopped this gateway.", "See mcp-gateway disabled; mcp-gateway gateway enable"
+    ),
     "request.malformed": Meaning("The request is malformed.", ""),
     "request.too_large": Meaning("The request is too large.", ""),
     "request.too_slow": Meaning("The request did not arrive in time.", ""),

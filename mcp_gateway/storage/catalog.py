@@ -1,7 +1,8 @@
 """Servers and tools in the store, with their review state and the tuples that follow from it.
 
 Change kinds: `catalog.server` (payload `{server}`) and `catalog.tool` (payload `{server, tool, state}`).
-A tool's state and its `server`, `enabled`, `read_only` and `writable` tuples change in one transaction.
+A tool's state and its `server`, `enabled`, `read_only` and `writable` tuples change in one transaction. What is
+switched off has no `enabled` tuple, whatever its review state.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
 from mcp_gateway.storage import schema
 from mcp_gateway.storage.database import Database, Transaction
 from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, write_tuple
+from mcp_gateway.storage.switches import is_off
 
 ADMINISTRATORS = "group:admins#member"
 """May operate and call every server from its first appearance; `access remove` takes it away."""
@@ -29,6 +31,7 @@ _EVERYONE = "user:*"
 class ServerRow:
     name: str
     enabled: bool
+    """Follows from the server's switch whenever the row is written."""
     protocol_version: str | None
     last_seen_at: float | None
     """Seconds since the epoch."""
@@ -55,9 +58,7 @@ class ToolRow:
 async def server_rows(database: Database) -> list[ServerRow]:
     async with database.read() as connection:
         rows = await connection.execute(select(schema.servers).order_by(schema.servers.c.name))
-        return [
-            ServerRow(row.name, row.enabled, row.protocol_version, row.last_seen_at, row.last_error) for row in rows
-        ]
+        return [_server_row(row) for row in rows]
 
 
 async def tool_rows(database: Database, server: str | None = None) -> list[ToolRow]:
@@ -76,11 +77,13 @@ async def tools_in(transaction: Transaction, server: str) -> dict[str, ToolRow]:
 
 
 async def put_server(transaction: Transaction, row: ServerRow) -> None:
-    """Write the row; the first time a server appears it is enabled and the administrators get access."""
+    """Write the row, enabled unless its switch is off; when a server first appears the administrators get access."""
     table = schema.servers
     known = (await transaction.connection.execute(select(table.c.name).where(table.c.name == row.name))).first()
+    # Asked here and not of the row, which may have been read before the switch was turned.
+    enabled = not await is_off(transaction, server_id(row.name))
     values = {
-        "enabled": row.enabled,
+        "enabled": enabled,
         "protocol_version": row.protocol_version,
         "last_seen_at": row.last_seen_at,
         "last_error": row.last_error,
@@ -88,7 +91,7 @@ async def put_server(transaction: Transaction, row: ServerRow) -> None:
     await transaction.connection.execute(
         insert(table).values(name=row.name, **values).on_conflict_do_update(index_elements=["name"], set_=values)
     )
-    await _set_fact(transaction, RelationshipTuple(server_id(row.name), "enabled", _EVERYONE), holds=row.enabled)
+    await _set_fact(transaction, RelationshipTuple(server_id(row.name), "enabled", _EVERYONE), holds=enabled)
     if known is None:
         for relation in ("operator", "caller"):
             await write_tuple(transaction, RelationshipTuple(server_id(row.name), relation, ADMINISTRATORS))
@@ -116,13 +119,26 @@ async def put_tool(transaction: Transaction, row: ToolRow) -> None:
     identifier = tool_id(row.server, row.name)
     await write_tuple(transaction, RelationshipTuple(identifier, "server", server_id(row.server)))
     facts = {
-        "enabled": row.state is ReviewState.APPROVED,
+        "enabled": row.state is ReviewState.APPROVED and not await is_off(transaction, identifier),
         "read_only": row.risk is Risk.READ,
         "writable": row.risk is Risk.WRITE,
     }
     for relation, holds in facts.items():
         await _set_fact(transaction, RelationshipTuple(identifier, relation, _EVERYONE), holds=holds)
     await transaction.changed("catalog.tool", {"server": row.server, "tool": row.name, "state": row.state.value})
+
+
+async def follow_switch(transaction: Transaction, server: str, tool: str | None = None) -> None:
+    """Make the facts of a server, or of one of its tools, say what its switch says now."""
+    if tool is not None:
+        row = (await tools_in(transaction, server)).get(tool)
+        if row is not None:
+            await put_tool(transaction, row)
+        return
+    table = schema.servers
+    known = (await transaction.connection.execute(select(table).where(table.c.name == server))).first()
+    if known is not None:
+        await put_server(transaction, _server_row(known))
 
 
 async def forget_server(transaction: Transaction, name: str) -> None:
@@ -146,6 +162,10 @@ async def _set_fact(transaction: Transaction, fact: RelationshipTuple, *, holds:
         await write_tuple(transaction, fact)
     else:
         await delete_tuple(transaction, fact)
+
+
+def _server_row(row: Any) -> ServerRow:
+    return ServerRow(row.name, row.enabled, row.protocol_version, row.last_seen_at, row.last_error)
 
 
 def _tool_row(row: Any) -> ToolRow:

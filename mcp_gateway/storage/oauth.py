@@ -38,7 +38,7 @@ class AgentRow:
     client_id: str
     kind: AgentKind
     state: AgentState
-    """`new`: registered itself and nobody has approved it yet."""
+    """`new`: registered itself and nobody has approved it yet. `disabled`: its switch is off."""
     name: str
     metadata: Mapping[str, Any]
     created_at: float
@@ -75,13 +75,13 @@ class Refresh:
 
 async def agent_of(database: Database, client_id: str) -> AgentRow | None:
     async with database.read() as connection:
-        row = (await connection.execute(select(schema.agents).where(schema.agents.c.client_id == client_id))).first()
+        row = (await connection.execute(_agents().where(schema.agents.c.client_id == client_id))).first()
         return _as_agent(row) if row else None
 
 
 async def all_agents(database: Database) -> list[AgentRow]:
     async with database.read() as connection:
-        rows = await connection.execute(select(schema.agents).order_by(schema.agents.c.id))
+        rows = await connection.execute(_agents().order_by(schema.agents.c.id))
         return [_as_agent(row) for row in rows]
 
 
@@ -230,12 +230,22 @@ def _sign_in(row: Any) -> SignIn:
     return SignIn(row.family, row.client_id, UserId(row.user), row.scope, row.resource)
 
 
+def _agents() -> Any:
+    off = schema.switches.c
+    return select(schema.agents, off.off_at).join_from(
+        schema.agents,
+        schema.switches,
+        (off.object == schema.agents.c.id) & off.on_at.is_(None),
+        isouter=True,
+    )
+
+
 def _as_agent(row: Any) -> AgentRow:
     return AgentRow(
         AgentId(row.id),
         row.client_id,
         row.kind,
-        row.state,
+        row.state if row.off_at is None else "disabled",
         row.name,
         json.loads(row.metadata_json),
         row.created_at,

@@ -137,3 +137,15 @@ ended_sessions = Table(
     Column("digest", String, primary_key=True),
     Column("until", Float, nullable=False),
 )
+
+switches = Table(
+    "switches",
+    metadata,
+    Column("object", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("off_at", Float, nullable=False),
+    Column("off_by", String, nullable=False),
+    Column("on_at", Float),
+    Column("on_by", String),
+)
+"""The last time each thing was switched off; `on_at` is null while it is. Kept, so that what ended then stays ended."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mcp_gateway.errors import Unauthenticated
-from mcp_gateway.identity.claims import Identified, identify
+from mcp_gateway.identity.claims import identify, revocation_keys
+from mcp_gateway.model.principal import Principal
 
 NOW = 1_000_000.0
 GATEWAY = "http://127.0.0.1:8000/mcp"
@@ -24,24 +25,24 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-def identified(**changes: Any) -> Identified:
+def identified(**changes: Any) -> Principal:
     claims = {key: value for key, value in {**CLAIMS, **changes}.items() if value is not None}
     return identify(claims, alias="local", audience=GATEWAY, accepted=(GATEWAY,), now=NOW, leeway=0)
 
 
 def test_user_and_agent_come_from_subject_and_client() -> None:
-    principal = identified().principal
+    principal = identified()
     assert (principal.user, principal.agent) == ("user:local/mira", "agent:local/docs-assistant")
     assert principal.scopes == {"mcp:read"}
 
 
 def test_the_outermost_actor_is_the_agent() -> None:
     actor = {"sub": "router", "act": {"sub": "inner"}}
-    assert identified(act=actor).principal.agent == "agent:local/router"
+    assert identified(act=actor).agent == "agent:local/router"
 
 
 def test_azp_names_the_agent_where_client_id_is_absent() -> None:
-    assert identified(client_id=None, azp="desk").principal.agent == "agent:local/desk"
+    assert identified(client_id=None, azp="desk").agent == "agent:local/desk"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +75,11 @@ def test_a_token_without_a_mandatory_claim_names_nobody(changes: dict[str, Any],
 
 
 def test_an_audience_may_stand_among_others() -> None:
-    assert identified(aud=["account", GATEWAY]).principal.audience == GATEWAY
+    assert identified(aud=["account", GATEWAY]).audience == GATEWAY
 
 
 def test_revocation_looks_at_token_family_user_and_agent() -> None:
-    assert set(identified().revocation_keys) == {
+    assert set(revocation_keys(identified())) == {
         ("user", "user:local/mira"),
         ("agent", "agent:local/docs-assistant"),
         ("jti", "t1"),

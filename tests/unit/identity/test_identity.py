@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from mcp_gateway.errors import AuthorizationUnavailable, Unauthenticated
-from mcp_gateway.identity import Identity, RemoteKeys, TrustedIssuer
+from mcp_gateway.identity import Identity, MembershipClaims, RemoteKeys, TrustedIssuer
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.database import migrate
 
@@ -55,6 +55,10 @@ def unsigned(header: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
     return f"{part(header)}.{part(claims())}."
+
+
+def switched(kind: str, object_: str) -> Change:
+    return Change(1, time.time(), "os:test", kind, {"object": object_, "at": time.time()})
 
 
 async def refusal(identity: Identity, authorization: str | None, audience: str = AUDIENCE) -> str:
@@ -109,6 +113,55 @@ async def test_a_revocation_binds_a_remembered_token(identity: Identity, kind: s
     payload = {"kind": kind, "value": value, "not_before": time.time() + 1, "until": time.time() + 600}
     await identity.follow([Change(1, time.time(), "os:test", "token.revoked", payload)])
     assert await refusal(identity, good) == "token.revoked"
+
+
+@pytest.mark.parametrize(
+    ("object_", "recorded"), [("user:local/mira", "user.disabled"), ("agent:local/a", "agent.disabled")]
+)
+async def test_a_switch_binds_a_remembered_token_and_only_the_record_says_which(
+    identity: Identity, object_: str, recorded: str
+) -> None:
+    good = f"Bearer {token()}"
+    await identity.authenticate(good, AUDIENCE)
+    await identity.follow([switched("switch.off", object_)])
+    for bearer in (good, f"Bearer {token(jti='another')}"):
+        with pytest.raises(Unauthenticated) as refused:
+            await identity.authenticate(bearer, AUDIENCE)
+        assert (refused.value.code, refused.value.recorded) == ("token.revoked", recorded)
+    await identity.follow([switched("switch.on", object_)])
+    assert (await identity.authenticate(good, AUDIENCE)).user == "user:local/mira"
+
+
+async def test_a_stopped_gateway_knows_nobody(identity: Identity) -> None:
+    good = f"Bearer {token()}"
+    await identity.authenticate(good, AUDIENCE)
+    await identity.follow([switched("switch.off", "gateway:local")])
+    with pytest.raises(AuthorizationUnavailable) as refused:
+        await identity.authenticate(good, AUDIENCE)
+    assert refused.value.code == "gateway.disabled"
+
+
+async def test_a_token_past_its_time_still_tells_whose_it_was(identity: Identity) -> None:
+    principal = await identity.authenticate(f"Bearer {token(fam='f')}", AUDIENCE)
+    identity.refuse_ended(principal)
+    payload = {"kind": "family", "value": "f", "not_before": time.time() + 1, "until": time.time() + 600}
+    await identity.follow([Change(1, time.time(), "os:test", "token.revoked", payload)])
+    with pytest.raises(Unauthenticated) as refused:
+        identity.refuse_ended(principal)
+    assert refused.value.code == "token.revoked"
+
+
+async def test_an_issuers_claims_become_memberships_of_its_own_alias(tmp_path: Path) -> None:
+    migrate(tmp_path / "gateway.db")
+    database = Database(tmp_path / "gateway.db")
+    keys = RemoteKeys("https://keys", published)
+    claimed = MembershipClaims(groups="groups")
+    issuer = TrustedIssuer("okta", ISSUER, (), ("ES256",), ("at+jwt",), 0.0, keys, claimed)
+    identity = Identity(database, [issuer])
+    await identity.load()
+    principal = await identity.authenticate(f"Bearer {token(groups=['eng'])}", AUDIENCE)
+    assert principal.memberships == (("member", "group:okta/eng"),)
+    await database.close()
 
 
 async def test_an_unknown_key_costs_one_fetch_and_unreachable_keys_deny() -> None:
