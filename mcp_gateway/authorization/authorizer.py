@@ -22,12 +22,14 @@ from mcp_gateway.authorization.judge import (
 )
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Relationships
 from mcp_gateway.authorization.resources import Identified, identify
+from mcp_gateway.authorization.switches import switched_off, switched_on
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
-from mcp_gateway.model.ids import AgentId, ToolId, UserId
+from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Person, Principal
 from mcp_gateway.model.tool import ReviewState, Risk, Tool
 from mcp_gateway.storage import Change, Database
+from mcp_gateway.storage import switches as stored_switches
 
 _CACHED_DECISIONS = 10_000
 _KEPT_LISTS = 1_000
@@ -61,12 +63,14 @@ class Authorization:
     def __init__(self, relationships: Relationships, *, cached_decisions: int = _CACHED_DECISIONS) -> None:
         self._relationships = relationships
         self._cached_decisions = cached_decisions
+        self._off: frozenset[str] = frozenset()
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
         self._visible: OrderedDict[tuple[str, str, _Memberships, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
 
     async def load(self, database: Database) -> None:
-        """Read every relationship; until then everything is denied."""
+        """Read every relationship and what is switched off; until then everything is denied."""
         self._forget()
+        self._off = frozenset(row.object for row in await _available(stored_switches.switched_off(database)))
         await _available(self._relationships.load(database))
 
     async def adopt(self, relationships: Relationships, database: Database) -> None:
@@ -79,6 +83,7 @@ class Authorization:
 
     async def follow(self, changes: Sequence[Change]) -> None:
         self._forget()
+        self._off = stored_switches.after(self._off, changes)
         await _available(self._relationships.follow(changes))
 
     async def decide(self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], *, now: float) -> Decision:
@@ -100,6 +105,7 @@ class Authorization:
             self._cache.move_to_end(key)
             return known
         decision = await self._decide(principal, tool, resources, now)
+        decision = switched_off(decision, principal, tool, self._off) if self._off else decision
         self._keep(key, decision, now)
         return decision
 
@@ -137,7 +143,7 @@ class Authorization:
 
     async def holds(self, subject: str, relation: str, object_: str, *, now: float) -> bool:
         """One first-party question, such as `gateway:local` administrator; unanswered is no."""
-        if self._relationships.refusal is not None:
+        if self._relationships.refusal is not None or subject in self._off:
             return False
         check = Check(subject, relation, object_)
         answers = await self._ask((check,), None, now)
@@ -159,6 +165,7 @@ class Authorization:
         principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0, memberships=memberships)
         resources = identify(tool.server, tool.resources, arguments)
         decision = await self._decide(principal, tool, resources, now, every_side=True)
+        decision = switched_off(decision, principal, tool, self._off)
         because = {
             check: await _available(self._relationships.witness(check, in_context=_in_context(principal), now=now))
             for check, answer in decision.answers.items()
@@ -202,9 +209,10 @@ class Authorization:
         self, subject: str, relation: str, tools: Sequence[Tool], in_context: InContext | None, now: float
     ) -> Held:
         relationships = self._relationships
-        if relationships.refusal is not None:
+        agent = (in_context.agent, GATEWAY) if in_context else ()
+        if relationships.refusal is not None or not self._off.isdisjoint((subject, *agent)):
             return Held((), relationships.revision, relationships.model_id, now)
-        approved = [tool.id for tool in tools if tool.state is ReviewState.APPROVED]
+        approved = [tool.id for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
         return await _available(relationships.held(subject, relation, approved, in_context=in_context, now=now))
 
     def _keep(self, key: _Key, decision: Decision, now: float) -> None:
