@@ -6,9 +6,9 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mcp_gateway.storage import schema
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test compares it with the scripts."""
 
 _BUSY_SECONDS = 10
 """How long a writer waits for another process's short transaction."""
+
+TUPLE_KINDS = frozenset({"tuple.written", "tuple.deleted"})
+"""The changes a relationship server outside must be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Transaction:
     connection: AsyncConnection
     actor: str
     now: float
+    tuples_changed: list[int] = field(default_factory=list[int])
+    """Revisions of the changes of tuples it made."""
 
     async def changed(self, kind: str, payload: Mapping[str, Any]) -> int:
         """Append to the changelog; returns the revision this change commits as."""
@@ -41,7 +46,10 @@ class Transaction:
                 at=self.now, actor=self.actor, kind=kind, payload_json=json.dumps(payload, sort_keys=True)
             )
         )
-        return int(str(result.lastrowid))
+        revision = int(str(result.lastrowid))
+        if kind in TUPLE_KINDS:
+            self.tuples_changed.append(revision)
+        return revision
 
 
 class Database:
@@ -49,6 +57,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.settle: Callable[[int], Awaitable[None]] | None = None
+        """Called with the revision of every committed change of tuples, before the writer goes on."""
         self._engine = create_async_engine(
             f"sqlite+aiosqlite:///{path}",
             connect_args={"timeout": _BUSY_SECONDS},
@@ -70,7 +80,10 @@ class Database:
         async with self._engine.connect() as plain:
             connection = await plain.execution_options(write=True)
             async with connection.begin():
-                yield Transaction(connection, actor, time.time())
+                transaction = Transaction(connection, actor, time.time())
+                yield transaction
+        if self.settle is not None and transaction.tuples_changed:
+            await self.settle(transaction.tuples_changed[-1])
 
     async def close(self) -> None:
         await self._engine.dispose()

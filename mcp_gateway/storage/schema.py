@@ -149,3 +149,12 @@ switches = Table(
     Column("on_by", String),
 )
 """The last time each thing was switched off; `on_at` is null while it is. Kept, so that what ended then stays ended."""
+
+relays = Table(
+    "relays",
+    metadata,
+    Column("target", String, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""Up to which revision a relationship server outside has the store's tuples."""
