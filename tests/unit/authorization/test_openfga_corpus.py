@@ -1,101 +1,106 @@
-"""The check assertions of OpenFGA's own conformance corpus, where `OPENFGA_TESTS` says it lies."""
+"""OpenFGA's own conformance corpus on our engine: every check, list of objects, list of users, and every refusal."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
 import pytest
-import yaml
 
-from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
-from mcp_gateway.authorization.engine.evaluate import compile_program
-from mcp_gateway.authorization.engine.model import Model, compile_model
-from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import Key, Row, TupleIndex
-from mcp_gateway.storage.relationships import Condition, RelationshipTuple
+from mcp_gateway.authorization.engine.codes import RequestRefused
+from mcp_gateway.authorization.engine.contextual import Given
+from mcp_gateway.authorization.engine.model import compile_model
+from mcp_gateway.authorization.engine.store import Store
+from mcp_gateway.model.decision import Check
+from tests.support.openfga_corpus import REASON, CorpusTest, Stage, corpus, corpus_parameters, with_more
 
-FILES = ("consolidated_1_1_tests.yaml", "abac_tests.yaml")
+P = ParamSpec("P")
+T = TypeVar("T")
 
-DIFFERENT = {
-    "validation_user_invalid/0": "an id may hold a colon: a part too long for an id becomes `sha256:…`",
-}
-"""Assertions we answer differently: name -> why."""
+every_test = pytest.mark.parametrize("test", list(corpus_parameters()))
+stored_or_sent_along = pytest.mark.parametrize("contextual", [False, True], ids=["stored", "contextual"])
 
 
-def _cases() -> Iterator[Any]:
-    folder = os.environ.get("OPENFGA_TESTS")
-    if not folder:
-        reason = "set OPENFGA_TESTS to the folder of OpenFGA's tests (consolidated_1_1_tests.yaml, abac_tests.yaml)"
-        yield pytest.param(None, marks=pytest.mark.skip(reason=reason), id="corpus")
+@pytest.mark.skipif("OPENFGA_TESTS" not in os.environ, reason=REASON)
+def test_the_corpus_is_whole() -> None:
+    stages = [stage for test in corpus() for stage in test.stages]
+    asked = [sum(len(getattr(stage, kind)) for stage in stages) for kind in ("checks", "objects", "users")]
+    assert (len(stages), asked) == (186, [485, 345, 386])
+
+
+@every_test
+@stored_or_sent_along
+def test_every_check_is_answered_as_openfga_answers_it(test: CorpusTest, contextual: bool) -> None:
+    for stage, store, sent in _stages(test, contextual):
+        for case in stage.checks:
+            answer = _answer(store.check, case.check, sent(case.given))
+            assert answer == case.expected, case
+
+
+@every_test
+@stored_or_sent_along
+def test_every_list_of_objects_is_openfgas(test: CorpusTest, contextual: bool) -> None:
+    for stage, store, sent in _stages(test, contextual):
+        for case in stage.objects:
+            given = sent(case.given)
+            answer = _answer(store.list_objects, case.subject, case.relation, case.object_type, given)
+            if isinstance(answer, int):
+                assert answer == case.expected, case
+                continue
+            assert frozenset(answer.found) == case.expected, case
+            assert not answer.cut
+            for object_ in answer.found:
+                assert store.check(Check(case.subject, case.relation, object_), given)
+
+
+@every_test
+@pytest.mark.anyio
+async def test_a_streamed_list_is_the_list(test: CorpusTest) -> None:
+    for stage, store, sent in _stages(test, contextual=False):
+        for case in stage.objects:
+            stream = store.streamed_list_objects(case.subject, case.relation, case.object_type, sent(case.given))
+            try:
+                answer: object = frozenset([object_ async for object_ in stream])
+            except RequestRefused as exc:
+                answer = int(exc.number)
+            assert answer == case.expected, case
+
+
+@every_test
+@stored_or_sent_along
+def test_every_list_of_users_is_openfgas(test: CorpusTest, contextual: bool) -> None:
+    for stage, store, sent in _stages(test, contextual):
+        for case in stage.users:
+            given = sent(case.given)
+            answer = _answer(store.list_users, case.object, case.relation, case.kind, given)
+            if isinstance(answer, int):
+                assert answer == case.expected, case
+                continue
+            assert frozenset(answer.found) == case.expected, case
+            for subject in answer.found:
+                assert store.check(Check(subject, case.relation, case.object), given)
+
+
+def _stages(test: CorpusTest, contextual: bool) -> Iterator[tuple[Stage, Store, Callable[[Given], Given]]]:
+    """Each stage with a store that holds its tuples, or with what sends them along instead."""
+    if contextual:
+        if test.fits_contextually:
+            (stage,) = test.stages
+            yield stage, Store(compile_model(stage.model)), lambda given: with_more(given, stage.tuples)
         return
-    for name in FILES:
-        text = (Path(folder) / name).read_text(encoding="utf-8")
-        for test in yaml.load(text, Loader=yaml.CSafeLoader)["tests"]:
-            yield pytest.param(test, id=f"{name.split('_')[0]}-{test['name']}")
+    store: Store | None = None
+    for stage in test.stages:
+        model = compile_model(stage.model)
+        store = store or Store(model)
+        store.use(model)
+        for start in range(0, len(stage.tuples), 40):
+            store.write(stage.tuples[start : start + 40])
+        yield stage, store, lambda given: given
 
 
-@pytest.mark.parametrize("test", list(_cases()))
-@pytest.mark.parametrize("contextual", [False, True], ids=["stored", "contextual"])
-def test_every_check_of_the_corpus_is_answered_as_openfga_answers_it(test: Mapping[str, Any], contextual: bool) -> None:
-    stored: list[RelationshipTuple] = []
-    if contextual and len(test["stages"]) > 1:
-        return  # Stages share one store; contextual tuples would not reach the next one.
-    for stage in test["stages"]:
-        model = compile_model(stage["model"])
-        stored += [_tuple(row) for row in stage.get("tuples") or ()]
-        for number, assertion in enumerate(stage.get("checkAssertions") or ()):
-            if f"{test['name']}/{number}" not in DIFFERENT:
-                _assert_as_expected(model, stored, assertion, contextual, f"{test['name']}/{number}")
-
-
-def _assert_as_expected(
-    model: Model, stored: Sequence[RelationshipTuple], assertion: Mapping[str, Any], contextual: bool, name: str
-) -> None:
-    more = [_tuple(row) for row in assertion.get("contextualTuples") or ()]
-    key: Mapping[str, str] = assertion["tuple"]
-    context: Mapping[str, Any] = assertion.get("context") or {}
+def _answer(ask: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | int:
     try:
-        query = _query(
-            model, [] if contextual else stored, [*stored, *more] if contextual else more, key["user"], context
-        )
-        answer: object = query.holds(key["relation"], key["object"])
-    except Undecidable:
-        answer = "undecidable"
-    expected = "undecidable" if "errorCode" in assertion else assertion["expectation"]
-    assert answer == expected, f"{name}: {key}"
-
-
-def _query(
-    model: Model,
-    stored: Sequence[RelationshipTuple],
-    contextual: Sequence[RelationshipTuple],
-    subject: str,
-    context: Mapping[str, Any],
-) -> Query:
-    index = TupleIndex(model)
-    index.load(stored)
-    for row in contextual:
-        if model.objection(row.object, row.relation, row.subject, row.condition.name if row.condition else ""):
-            raise Undecidable("a contextual tuple the model does not accept")
-    return Query(
-        compile_program(model), index, subject, Circumstances(None, context), _overlay(model, stored, contextual)
-    )
-
-
-def _overlay(
-    model: Model, stored: Sequence[RelationshipTuple], contextual: Sequence[RelationshipTuple]
-) -> dict[Key, Row]:
-    """Rows with both the stored and the contextual tuples, for every relation a contextual tuple touches."""
-    touched = {(row.object, row.relation) for row in contextual}
-    index = TupleIndex(model)
-    index.load([*(row for row in stored if (row.object, row.relation) in touched), *contextual])
-    return index.rows
-
-
-def _tuple(row: Mapping[str, Any]) -> RelationshipTuple:
-    condition = row.get("condition")
-    rule = Condition(condition["name"], condition.get("context") or {}) if condition else None
-    return RelationshipTuple(row["object"], row["relation"], row["user"], rule)
+        return ask(*args, **kwargs)
+    except RequestRefused as exc:
+        return int(exc.number)

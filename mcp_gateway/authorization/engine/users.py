@@ -1,0 +1,159 @@
+"""ListUsers: which subjects of one kind have a relation on an object?
+
+Forward from the object through all it leads to. With a wildcard inside, `but not` turns "everybody"
+into "everybody but", so what is kept per subject is a yes or an explicit no, and whoever is not
+named stands with the wildcard. Each one found is then asked in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from mcp_gateway.authorization.engine.conditions import Circumstances
+from mcp_gateway.authorization.engine.listing import MAX_RESULTS, Listing
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.outcome import MAX_DEPTH, MAX_STEPS, TooComplex
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, Rule
+from mcp_gateway.authorization.language.syntax import (
+    Computed,
+    Direct,
+    Exclusion,
+    From,
+    Rewrite,
+    Union,
+)
+
+_Named: TypeAlias = Mapping[str, bool]
+"""Subject -> has it, or is expressly excepted."""
+
+
+class _Found(NamedTuple):
+    named: _Named
+    cycle: bool = False
+    """Something leaned on itself; under `but not` nobody remains."""
+
+
+def list_users(
+    model: Model,
+    row: Callable[[Key], Row | None],
+    at: Circumstances,
+    object_: str,
+    relation: str,
+    kind: str,
+    *,
+    holds: Callable[[str], bool],
+    limit: int = MAX_RESULTS,
+) -> Listing:
+    """`row` reads what is written, `holds` asks the relation of one subject in full."""
+    if kind not in model.reach[f"{object_.partition(':')[0]}#{relation}"]:
+        return Listing(())
+    named = _Search(model, row, at, kind).relation(object_, relation, 0).named
+    found = sorted(subject for subject, has in named.items() if has and holds(subject))
+    return Listing(tuple(found[:limit]), f"only the first {limit} are listed" if len(found) > limit else "")
+
+
+class _Search:
+    """One question; remembers what does not depend on the way it came."""
+
+    def __init__(self, model: Model, row: Callable[[Key], Row | None], at: Circumstances, kind: str) -> None:
+        self._model = model
+        self._row = row
+        self._at = at
+        self._kind = kind
+        self._everybody = f"{kind}:*"
+        self._path: set[Key] = set()
+        self._known: dict[Key, _Found] = {}
+        self._left = MAX_STEPS
+        self._cut = False
+
+    def relation(self, object_: str, name: str, depth: int) -> _Found:
+        key = (object_, name)
+        if key in self._known:
+            return self._known[key]
+        if depth == MAX_DEPTH or self._left <= 0:
+            raise TooComplex()
+        if key in self._path:
+            return _Found({}, cycle=True)
+        self._left -= 1
+        self._path.add(key)
+        try:
+            found = self._defined(object_, name, depth + 1)
+        finally:
+            self._path.remove(key)
+        if not found.cycle:
+            self._known[key] = found
+        return found
+
+    def _defined(self, object_: str, name: str, depth: int) -> _Found:
+        object_type = object_.partition(":")[0]
+        definition = self._model.relations[object_type][name]
+        found = self._rewrite(object_, name, definition.rewrite, depth)
+        if self._kind != f"{object_type}#{name}":
+            return found
+        return found._replace(named={**found.named, f"{object_}#{name}": True})
+
+    def _rewrite(self, object_: str, name: str, rewrite: Rewrite, depth: int) -> _Found:
+        if isinstance(rewrite, Direct):
+            return self._direct(object_, name, depth)
+        if isinstance(rewrite, Computed):
+            return self.relation(object_, rewrite.relation, depth)
+        if isinstance(rewrite, From):
+            return self._from(object_, rewrite, depth)
+        if isinstance(rewrite, Exclusion):
+            base = self._rewrite(object_, name, rewrite.base, depth)
+            return self._without(base.named, self._rewrite(object_, name, rewrite.but_not, depth))
+        parts = [self._rewrite(object_, name, part, depth) for part in rewrite.parts]
+        return self._any(parts) if isinstance(rewrite, Union) else self._all(parts)
+
+    def _direct(self, object_: str, name: str, depth: int) -> _Found:
+        row = self._row((object_, name)) or EMPTY
+        self._left -= len(row.direct) + len(row.usersets)
+        counting = [subject for subject, rule in row.direct.items() if self._counts(rule)]
+        named = {one: True for one in counting if one.partition(":")[0] == self._kind}
+        hops = [userset.key for userset in row.usersets.values() if self._counts(userset.condition)]
+        return self._any([_Found(named), *(self.relation(*key, depth) for key in hops)])
+
+    def _from(self, object_: str, rewrite: From, depth: int) -> _Found:
+        row = self._row((object_, rewrite.tupleset)) or EMPTY
+        self._left -= len(row.direct)
+        counting = [parent for parent, rule in row.direct.items() if self._counts(rule)]
+        relations = self._model.relations
+        leading = [one for one in counting if rewrite.relation in relations.get(one.partition(":")[0], {})]
+        return self._any([self.relation(parent, rewrite.relation, depth) for parent in leading])
+
+    def _any(self, parts: Sequence[_Found]) -> _Found:
+        if len(parts) == 1:
+            return parts[0]
+        named: dict[str, bool] = {}
+        for subject in _subjects(part.named for part in parts):
+            has = any(self._has(part.named, subject) for part in parts)
+            # Who is in by the wildcard alone is not named again.
+            if not has or any(part.named.get(subject) for part in parts):
+                named[subject] = has
+        return _Found(named, cycle=any(part.cycle for part in parts))
+
+    def _all(self, parts: Sequence[_Found]) -> _Found:
+        named: dict[str, bool] = {}
+        for subject in _subjects(part.named for part in parts):
+            has = all(self._has(part.named, subject) for part in parts)
+            if not has or any(part.named.get(subject) for part in parts):
+                named[subject] = has
+        return _Found(named)
+
+    def _without(self, base: _Named, but_not: _Found) -> _Found:
+        if but_not.cycle:
+            return _Found({})
+        taken = but_not.named
+        return _Found({one: self._has(base, one) and not self._has(taken, one) for one in _subjects((base, taken))})
+
+    def _has(self, named: _Named, subject: str) -> bool:
+        has = named.get(subject)
+        return named.get(self._everybody, False) if has is None else has
+
+    def _counts(self, rule: Rule) -> bool:
+        return rule is None or rule.holds(self._at)
+
+
+def _subjects(several: Iterable[_Named]) -> dict[str, None]:
+    return {subject: None for named in several for subject in named}
