@@ -199,6 +199,7 @@ PUBLIC: dict[str, Public] = {
     "server.unavailable": Public(-32602, 404),
     "resource.denied": Public(1001, 200),
     "authorization.unavailable": Public(1002, 503, 1),
+    "relationship.stale": Public(1002, 503, 1),
     "audit.unavailable": Public(1002, 503, 5),
     "gateway.disabled": Public(1002, 503, 60),
     "upstream.unavailable": Public(1003, 200),

@@ -61,6 +61,10 @@ REASONS: dict[str, Meaning] = {
     "relationship.unknown": Meaning(
         "Authorization could not be decided.", "A question stayed unanswered; see the gateway's log"
     ),
+    "relationship.stale": Meaning(
+        "Authorization cannot be decided now; try again.",
+        "The replica has not heard from the relationship server for too long; see the gateway's log",
+    ),
     "relationship.in_context_stored": Meaning(
         "Authorization could not be decided.", "Delete the stored in_context tuple; nobody may write one"
     ),

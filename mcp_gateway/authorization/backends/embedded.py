@@ -48,6 +48,11 @@ class EmbeddedRelationships:
             return "relationship.unknown"
         return "relationship.in_context_stored" if self._index.stored_in_context else None
 
+    @property
+    def index(self) -> TupleIndex:
+        """The tuples themselves, to look at."""
+        return self._index
+
     def legs(self, object_type: str, relation: str) -> Legs | None:
         return self._model.legs(object_type, relation)
 
@@ -67,6 +72,11 @@ class EmbeddedRelationships:
         moved = [c for c in news if c.kind in {"tuple.written", "tuple.deleted"}]
         self._index.apply([(change.kind == "tuple.written", tuple_of(change.payload)) for change in moved])
         self._revision = news[-1].revision if news else self._revision
+        self._alarm()
+
+    def apply(self, changes: Iterable[tuple[bool, RelationshipTuple]]) -> None:
+        """Count (written, tuple) changes that the store's changelog does not tell; the revision stays."""
+        self._index.apply(changes)
         self._alarm()
 
     async def answer(

@@ -134,6 +134,15 @@ class BoundCondition:
         at.until(expires_at)
         return True
 
+    def __eq__(self, other: object) -> bool:
+        """The same condition of the same model with the same stored context."""
+        if not isinstance(other, BoundCondition):
+            return NotImplemented
+        return self._condition is other._condition and self._stored == other._stored
+
+    def __hash__(self) -> int:
+        return hash(self._condition.name)
+
     def __str__(self) -> str:
         return self._condition.name
 

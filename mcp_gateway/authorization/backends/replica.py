@@ -1,0 +1,159 @@
+"""The replica backend: the embedded engine over a copy of a relationship server's tuples, at most some seconds old.
+
+Reads are answered here, in microseconds, while the copy is young enough. Whatever must be `fresh`
+is asked of the server itself. A copy that is too old answers nothing: the call is denied.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from mcp_gateway.authorization.backends.replica_copy import LocalCopy
+from mcp_gateway.authorization.backends.replica_feed import ReplicaFeed, Source
+from mcp_gateway.authorization.backends.replica_log import place_of
+from mcp_gateway.authorization.backends.replica_reconcile import reconcile
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Relationships
+from mcp_gateway.errors import AuthorizationUnavailable
+from mcp_gateway.model.decision import Check
+from mcp_gateway.storage import Change, Database
+from mcp_gateway.storage.relationships import tuple_of
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often the replica looks, and how old its copy may be."""
+
+    max_staleness_seconds: float
+    look_seconds: float
+    reconcile_seconds: float
+
+
+class ReplicaRelationships:
+    """A `Relationships` that also runs: without `run` it is too old after `max_staleness_seconds`."""
+
+    def __init__(
+        self,
+        model: Model,
+        server: Relationships,
+        source: Source,
+        *,
+        pace: Pace,
+        changed: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._source = source
+        self._pace = pace
+        self._clock = clock
+        self._copy = LocalCopy(model)
+        self._engine = self._copy.engine
+        self._feed = ReplicaFeed(
+            source, self._copy, again_seconds=pace.max_staleness_seconds / 2, changed=changed, clock=clock
+        )
+        self._filled = False
+        self._failing = False
+
+    @property
+    def revision(self) -> int:
+        return self._server.revision
+
+    @property
+    def model_id(self) -> str:
+        return self._engine.model_id
+
+    @property
+    def refusal(self) -> str | None:
+        if not self._filled:
+            return "relationship.unknown"
+        return self._server.refusal or self._engine.refusal
+
+    def legs(self, object_type: str, relation: str) -> Legs | None:
+        return self._engine.legs(object_type, relation)
+
+    async def load(self, database: Database) -> None:
+        # The server first: what it relays of our own writes is then in its log.
+        await self._server.load(database)
+        if self._filled:
+            await self._feed.look()
+            return
+        await self._feed.fill()
+        self._filled = True
+
+    async def follow(self, changes: Sequence[Change]) -> None:
+        """Our own writes count here as soon as the server has them."""
+        await self._server.follow(changes)
+        own = [(c.kind == "tuple.written", tuple_of(c.payload)) for c in changes if c.kind in _OF_TUPLES]
+        if own:
+            self._feed.learn({place_of(one): one if written else None for written, one in own})
+
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
+        if fresh:
+            return await self._server.answer(checks, in_context=in_context, now=now, fresh=True)
+        until = now + self._left()
+        found = await self._engine.answer(checks, in_context=in_context, now=now)
+        return Answers(found.answers, self.revision, found.model_id, _earlier(found.valid_until, until))
+
+    async def held(
+        self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
+    ) -> Held:
+        until = now + self._left()
+        found = await self._engine.held(subject, relation, objects, in_context=in_context, now=now)
+        return Held(found.objects, self.revision, found.model_id, _earlier(found.valid_until, until))
+
+    async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
+        return await self._engine.witness(check, in_context=in_context, now=now)
+
+    async def run(self) -> None:
+        """Look at the server until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._reconcile)
+            while True:
+                await self._look()
+                await anyio.sleep(self._pace.look_seconds)
+
+    def _left(self) -> float:
+        """For how many seconds the copy may still answer."""
+        as_of = self._feed.as_of
+        lag = float("inf") if as_of is None else self._clock() - as_of
+        if lag > self._pace.max_staleness_seconds:
+            raise AuthorizationUnavailable(
+                f"the replica has not heard from the relationship server for {lag:.1f} s", code="relationship.stale"
+            )
+        return self._pace.max_staleness_seconds - lag
+
+    async def _look(self) -> None:
+        try:
+            await self._feed.look()
+        except AuthorizationUnavailable as exc:
+            if not self._failing:
+                _log.error("the replica cannot look at the relationship server: %s", exc)
+            self._failing = True
+        else:
+            if self._failing:
+                _log.warning("the replica follows the relationship server again")
+            self._failing = False
+
+    async def _reconcile(self) -> None:
+        while True:
+            await anyio.sleep(self._pace.reconcile_seconds)
+            try:
+                await reconcile(self._source, self._copy, self._feed, clock=self._clock)
+            except (AuthorizationUnavailable, TimeoutError) as exc:
+                _log.error("the replica could not be compared with the relationship server: %s", exc)
+
+
+_OF_TUPLES = frozenset({"tuple.written", "tuple.deleted"})
+
+
+def _earlier(one: float | None, other: float) -> float:
+    return other if one is None else min(one, other)
