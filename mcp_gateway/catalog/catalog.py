@@ -37,7 +37,7 @@ class Catalog:
         self._servers = {row.name: row for row in await server_rows(self._database)}
         self._rows = {tool_id(row.server, row.name): row for row in await tool_rows(self._database)}
         tools = (
-            _tool(row, self._upstreams[row.server]) for row in self._rows.values() if row.server in self._upstreams
+            tool_of(row, self._upstreams[row.server]) for row in self._rows.values() if row.server in self._upstreams
         )
         self._tools = {tool.id: tool for tool in tools}
         self._generation += 1
@@ -86,7 +86,8 @@ class Catalog:
         return self._servers.get(name)
 
 
-def _tool(row: ToolRow, upstream: Upstream) -> Tool:
+def tool_of(row: ToolRow, upstream: Upstream) -> Tool:
+    """A stored tool under what the registry says of it."""
     policy = upstream.tools.get(row.name)
     risk = policy.risk if policy else upstream.default_risk
     # The tuples follow the stored risk; until a refresh has written the declared one, nobody calls.
@@ -102,4 +103,5 @@ def _tool(row: ToolRow, upstream: Upstream) -> Tool:
         definition=row.definition,
         resources=policy.resources if policy else (),
         requestable=policy.requestable if policy else upstream.requestable,
+        mode=policy.mode if policy else upstream.mode,
     )

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_gateway.catalog import yaml_lines
+from mcp_gateway.catalog.mapping import ResourceEntry, rule_of
 from mcp_gateway.errors import OperatorError
-from mcp_gateway.model.tool import HttpTransport, ResourceRule, Risk, StdioTransport, ToolPolicy, Upstream
+from mcp_gateway.model.tool import HttpTransport, Mode, Risk, StdioTransport, ToolPolicy, Upstream
 
 SERVER_NAME = r"^[a-z][a-z0-9-]{0,23}$"
 """No underscore, so `<server>__<tool>` has one reading."""
@@ -45,23 +46,11 @@ class StdioEntry(_Strict):
     cwd: str | None = None
 
 
-class ResourceEntry(_Strict):
-    relation: str = Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")
-    type: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")
-    pointer: str | None = Field(default=None, pattern=r"^(/[^/]*)+$")
-    template: str | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ResourceEntry:
-        if (self.pointer is None) == (self.template is None):
-            raise ValueError("exactly one of pointer and template is needed")
-        return self
-
-
 class ToolEntry(_Strict):
     risk: Risk
     resources: list[ResourceEntry] = []
     requestable: bool | None = Field(default=None, description="overrides the entry's")
+    mode: Mode | None = Field(default=None, description="enforce or observe; overrides the entry's")
 
 
 class UpstreamEntry(_Strict):
@@ -77,6 +66,7 @@ class UpstreamEntry(_Strict):
     timeout: float = Field(default=60, gt=0, le=3600, description="seconds one call may take")
     default_risk: Risk = Risk.DESTRUCTIVE
     requestable: bool = Field(default=False, description="people without access may know its tools and ask for them")
+    mode: Mode | None = Field(default=None, description="enforce or observe its decisions; default: the gateway's")
     tools: dict[str, ToolEntry] = {}
 
 
@@ -137,12 +127,14 @@ def _upstream(entry: UpstreamEntry) -> Upstream:
         default_risk=entry.default_risk,
         tools={name: _policy(tool, entry) for name, tool in entry.tools.items()},
         requestable=entry.requestable,
+        mode=entry.mode,
     )
 
 
 def _policy(tool: ToolEntry, entry: UpstreamEntry) -> ToolPolicy:
     requestable = entry.requestable if tool.requestable is None else tool.requestable
-    return ToolPolicy(tool.risk, _rules(tool), requestable)
+    resources = tuple(rule_of(resource, tool.risk) for resource in tool.resources)
+    return ToolPolicy(tool.risk, resources, requestable, tool.mode or entry.mode)
 
 
 def _transport(entry: HttpEntry | StdioEntry) -> HttpTransport | StdioTransport:
@@ -158,7 +150,3 @@ def _transport(entry: HttpEntry | StdioEntry) -> HttpTransport | StdioTransport:
         credential_file=credential.file if credential else None,
         network=tuple(entry.network),
     )
-
-
-def _rules(entry: ToolEntry) -> tuple[ResourceRule, ...]:
-    return tuple(ResourceRule(rule.relation, rule.type, rule.pointer, rule.template) for rule in entry.resources)

@@ -19,6 +19,14 @@ class Risk(StrEnum):
     DESTRUCTIVE = "destructive"
 
 
+class Mode(StrEnum):
+    """What becomes of a decision."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+    """What only a missing right or a rule would deny is let through and recorded."""
+
+
 class ReviewState(StrEnum):
     APPROVED = "approved"
     PENDING = "pending"
@@ -31,6 +39,10 @@ class ReviewState(StrEnum):
     """The upstream no longer serves it."""
 
 
+Normalisation: TypeAlias = tuple[str, str]
+"""(step, detail): `trim`, `lower`, `nfc`, `strip_prefix` with the prefix, `url` with the URL around `{id}`."""
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceRule:
     """Which resource a call touches: a relation to hold on `type:<server>/<id>`, the id taken from the arguments."""
@@ -39,9 +51,11 @@ class ResourceRule:
     """The relation that must hold, e.g. `can_read`."""
     type: str
     pointer: str | None
-    """JSON Pointer (RFC 6901) into the arguments; an array means every element."""
+    """JSON Pointer (RFC 6901) into the arguments; an array means every element, and so does `*` on the way."""
     template: str | None
     """Text with `{/pointer}` parts, when the id is composed."""
+    normalise: tuple[Normalisation, ...] = ()
+    """Steps that make one name of the spellings the upstream takes for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,8 @@ class Tool:
     resources: tuple[ResourceRule, ...]
     requestable: bool = False
     """Whoever lacks only access or a grant may know of it and ask; it is never listed as callable for that."""
+    mode: Mode | None = None
+    """None = the gateway's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,7 @@ class ToolPolicy:
     resources: tuple[ResourceRule, ...]
     requestable: bool = False
     """People who lack only access or a grant may know of it and ask."""
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +133,5 @@ class Upstream:
     tools: Mapping[str, ToolPolicy]
     requestable: bool = False
     """Of tools the entry does not name."""
+    mode: Mode | None = None
+    """Of tools that say nothing themselves; None = the gateway's."""

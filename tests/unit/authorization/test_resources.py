@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mcp_gateway.authorization.resources import Unidentified, identify
+from mcp_gateway.authorization.resources import MAX_RESOURCES, Unidentified, identify
 from mcp_gateway.model.tool import ResourceRule
 
 
@@ -56,7 +58,12 @@ def test_a_pointer_names_its_resources(pointer: str, arguments: dict[str, Any], 
         ["T-1", ""],
         ["T-1", True],
         [["T-1"]],
-        ["T-1"] * 101,
+        ["T-1"] * 50,
+        [f"T-{number}" for number in range(50)],
+        ["T-1", "t-1"],
+        "T-1\n",
+        " T-1",
+        "\uff34-1",
         "T" * 513,
     ],
     ids=lambda value: repr(value)[:20] if not isinstance(value, int) or value < 10**40 else "huge",
@@ -81,6 +88,72 @@ def test_a_value_that_is_no_clear_name_names_nothing(value: Any) -> None:
 )
 def test_a_pointer_that_leads_nowhere_names_nothing(pointer: str, arguments: dict[str, Any]) -> None:
     assert isinstance(_pointed(pointer, arguments), Unidentified)
+
+
+EVERY_ELEMENT: list[tuple[str, dict[str, Any], list[str] | None]] = [
+    ("/items/*/id", {"items": [{"id": "T-1"}, {"id": "T-2"}]}, ["T-1", "T-2"]),
+    ("/items/*/ids", {"items": [{"ids": ["T-1"]}, {"ids": ["T-2", "T-3"]}]}, ["T-1", "T-2", "T-3"]),
+    ("/items/*/ids/*", {"items": [{"ids": ["T-1"]}, {"ids": ["T-2"]}]}, ["T-1", "T-2"]),
+    ("/*", {"*": "T-1"}, None),
+    ("/items/*/id", {"items": [{"id": "T-1"}, {}]}, None),
+    ("/items/*/id", {"items": [{"id": "T-1"}, {"id": None}]}, None),
+    ("/items/*/id", {"items": [{"id": "T-1"}, "T-2"]}, None),
+    ("/items/*/id", {"items": []}, None),
+    ("/items/*/id", {"items": {"id": "T-1"}}, None),
+    ("/items/*/ids", {"items": [{"ids": ["T-1"]}, {"ids": []}]}, None),
+    ("/items/*/ids", {"items": [{"ids": [f"T-{a}-{b}" for b in range(10)]} for a in range(5)]}, None),
+    ("/items/*", {"items": [["T-1"]]}, ["T-1"]),
+    ("/items/*", {"items": [[["T-1"]]]}, None),
+]
+
+
+@pytest.mark.parametrize(("pointer", "arguments", "names"), EVERY_ELEMENT)
+def test_a_star_is_every_element_and_each_of_them_must_name_one(
+    pointer: str, arguments: dict[str, Any], names: list[str] | None
+) -> None:
+    expected = None if names is None else tuple(("can_read", f"ticket:tickets/{name}") for name in names)
+    assert _pointed(pointer, arguments) == (expected or Unidentified(pointer))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"id": "T-1", "ID": "T-2"},
+        {"id": "T-1", "\uff49d": "T-2"},
+        {"Id": "T-1"},
+        {"a": {"id": "T-1", "iD": "T-1"}},
+    ],
+)
+def test_a_key_with_a_twin_in_another_case_or_form_names_nothing(arguments: dict[str, Any]) -> None:
+    pointer = "/a/id" if "a" in arguments else "/id"
+    assert _pointed(pointer, arguments) == Unidentified(pointer)
+
+
+def test_a_declared_spelling_is_the_same_resource() -> None:
+    rule = ResourceRule("can_read", "ticket", "/id", None, (("trim", ""), ("lower", "")))
+    assert identify("tickets", (rule,), {"id": [" T-1 ", "t-1"]}) == (("can_read", "ticket:tickets/t-1"),)
+
+
+def test_several_rules_name_several_resources_and_all_must_hold() -> None:
+    rules = (
+        ResourceRule("can_write", "ticket", "/from", None),
+        ResourceRule("can_write", "ticket", "/to", None),
+        ResourceRule("can_read", "project", "/project", None),
+    )
+    assert identify("tickets", rules, {"from": "T-1", "to": "T-2", "project": "PAY"}) == (
+        ("can_write", "ticket:tickets/T-1"),
+        ("can_write", "ticket:tickets/T-2"),
+        ("can_read", "project:tickets/PAY"),
+    )
+    assert isinstance(identify("tickets", rules, {"from": "T-1", "to": "t-1", "project": "PAY"}), Unidentified)
+
+
+def test_a_template_is_filled_once_for_each_element_its_parts_share() -> None:
+    arguments = {"repos": [{"owner": "octo", "name": "a"}, {"owner": "octo", "name": "b"}]}
+    template = "{/repos/*/owner}/{/repos/*/name}"
+    assert _composed(template, arguments) == (("can_read", "repo:git/octo%2Fa"), ("can_read", "repo:git/octo%2Fb"))
+    assert _composed(template, {"repos": [{"owner": "octo", "name": "a"}, {"owner": "octo"}]}) == Unidentified(template)
+    assert _composed("{/repos/*/owner}/{/name}", {**arguments, "name": "a"}) == Unidentified("{/repos/*/owner}/{/name}")
 
 
 def test_a_template_composes_one_name() -> None:
@@ -113,3 +186,43 @@ def test_one_rule_that_finds_nothing_leaves_the_whole_call_unidentified() -> Non
 def test_a_rule_must_say_one_way_to_the_name(pointer: str | None, template: str | None) -> None:
     rule = ResourceRule("can_read", "ticket", pointer, template)
     assert isinstance(identify("tickets", (rule,), {"id": "T-1"}), Unidentified)
+
+
+NAMES = st.sampled_from(["T-1", "T-2", "t-1", "", " T-1", 7, None, True, 1.5]) | st.text(max_size=5)
+JSON = st.recursive(
+    NAMES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abiI*"), inner, max_size=4)
+)
+POINTERS = st.lists(st.sampled_from(["a", "b", "i", "I", "*", "0"]), min_size=1, max_size=3).map(
+    lambda tokens: "/" + "/".join(tokens)
+)
+RULES = st.builds(ResourceRule, st.just("can_read"), st.sampled_from(["ticket", "project"]), POINTERS, st.none())
+
+
+@given(st.lists(RULES, min_size=1, max_size=3), st.dictionaries(st.sampled_from("abiI"), JSON, max_size=4))
+def test_whatever_the_arguments_are_they_name_bounded_different_resources_or_none(
+    rules: list[ResourceRule], arguments: dict[str, Any]
+) -> None:
+    found = identify("tickets", rules, arguments)
+    if isinstance(found, Unidentified):
+        return
+    assert 0 < len(set(found)) == len(found) <= MAX_RESOURCES
+    assert {object_.partition(":")[0] for _, object_ in found} == {rule.type for rule in rules}
+
+
+@given(st.lists(NAMES, max_size=6), NAMES)
+def test_one_more_element_never_takes_a_resource_away(values: list[Any], one: Any) -> None:
+    rule = (ResourceRule("can_read", "ticket", "/ids", None),)
+    before, after = (identify("tickets", rule, {"ids": ids}) for ids in (values, [*values, one]))
+    if values and not isinstance(after, Unidentified):
+        assert not isinstance(before, Unidentified)
+        assert set(before) <= set(after)
+
+
+@given(st.lists(RULES, min_size=1, max_size=2), RULES, st.dictionaries(st.sampled_from("abi"), JSON, max_size=3))
+def test_one_more_rule_never_takes_a_resource_away(
+    rules: list[ResourceRule], more: ResourceRule, arguments: dict[str, Any]
+) -> None:
+    before, after = identify("tickets", rules, arguments), identify("tickets", [*rules, more], arguments)
+    if not isinstance(after, Unidentified):
+        assert not isinstance(before, Unidentified)
+        assert set(before) <= set(after)

@@ -46,7 +46,7 @@ def test_an_entry_becomes_an_upstream(tmp_path: Path) -> None:
         (GOOD.replace("name: tickets", "name: Tick_ets"), 1, "name"),
         (GOOD + "trust: trusted\ntrust: review\n", 10, "stands twice"),
         (GOOD + "colour: blue\n", 9, "colour"),
-        (GOOD.replace("pointer: /id", "pointer: /id, template: x"), 8, "exactly one"),
+        (GOOD.replace("pointer: /id", 'pointer: /id, template: "{/id}"'), 8, "exactly one"),
         (GOOD.replace("type: http", "type: carrier-pigeon"), 4, "transport"),
         (GOOD + "  : [\n", 9, ""),
     ],
