@@ -17,8 +17,9 @@ def parse(text: str, *, where: str) -> tuple[Any, yaml.Node | None]:
         _refuse_duplicates(node, where)
         return yaml.safe_load(text), node
     except yaml.MarkedYAMLError as exc:
-        line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        raise OperatorError(f"is not valid YAML: {exc.problem or 'unreadable'}", where=f"{where}:{line}") from exc
+        raise OperatorError(
+            f"is not valid YAML: {exc.problem or 'unreadable'}", where=_at(where, exc.problem_mark)
+        ) from exc
     except yaml.YAMLError as exc:
         raise OperatorError("not valid YAML", where=where) from exc
 
@@ -46,6 +47,10 @@ def place_of(node: yaml.Node | None, location: Sequence[int | str]) -> tuple[int
     return place
 
 
+def _at(where: str, mark: yaml.Mark | None) -> str:
+    return f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
+
+
 def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
     return list(node.value)
 
@@ -56,7 +61,7 @@ def _refuse_duplicates(node: yaml.Node | None, where: str) -> None:
         seen: set[str] = set()
         for key, value in _pairs(node):
             if str(key.value) in seen:
-                raise OperatorError(f"the key {key.value!r} stands twice", where=f"{where}:{key.start_mark.line + 1}")
+                raise OperatorError(f"the key {key.value!r} stands twice", where=_at(where, key.start_mark))
             seen.add(str(key.value))
             children.append(value)
     elif isinstance(node, yaml.SequenceNode):

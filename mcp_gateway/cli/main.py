@@ -16,6 +16,7 @@ from mcp_gateway.cli import (
     delegation,
     explain,
     grant,
+    policy,
     serve,
     server,
     token,
@@ -46,6 +47,7 @@ for _name, _module in (
     ("access", access),
     ("grant", grant),
     ("delegation", delegation),
+    ("policy", policy),
     ("audit", audit),
 ):
     app.add_typer(_module.app, name=_name)

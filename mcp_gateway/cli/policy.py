@@ -1,0 +1,85 @@
+"""Policy as code: is it right, does it do what its tests say."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import anyio
+import typer
+
+from mcp_gateway.cli.desk import Front, plain_command
+from mcp_gateway.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from mcp_gateway.policy.candidate import Candidate
+    from mcp_gateway.policy.verdict import Run
+
+app = typer.Typer(help="Check, test and compare the policy files.", no_args_is_help=True)
+
+PolicyOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--policy", help="Folder of policy files; default: the settings' policies.")
+]
+RegistryOption: TypeAlias = Annotated[
+    Path | None, typer.Option("--registry", help="Folder of registry entries; default: the settings' registry.")
+]
+TESTS = "tests"
+
+
+@plain_command(app, "validate")
+def validate(front: Front, policy: PolicyOption = None, registry: RegistryOption = None) -> None:
+    """Name everything that is wrong with policies, registry and tests, each with file, line and column."""
+    from mcp_gateway.compose.office import policies
+    from mcp_gateway.policy import validate as checks
+
+    settings = front.settings()
+    directory, entries = policy or settings.policies, registry or settings.registry
+    with front.terminal.busy("reading the policies"):
+        found = checks.validate(directory, entries, load=partial(policies, directory, ()))
+    said = f"{found.files} files, {len(found.problems)} problems"
+    front.terminal.answer(found.as_dict(), *map(str, found.problems), said)
+    if found.problems:
+        raise typer.Exit(Exit.REFUSED)
+
+
+@plain_command(app, "test")
+def test(
+    front: Front,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Test files and folders; default: the tests of the policy folder.")
+    ] = None,
+    policy: PolicyOption = None,
+    registry: RegistryOption = None,
+) -> None:
+    """Run test files: OpenFGA's own .fga.yaml format, and cases that judge a call as the gateway would."""
+    from mcp_gateway.policy.run import run
+
+    settings = front.settings()
+    directory = policy or settings.policies
+    candidate = candidate_of(directory, registry or settings.registry)
+    chosen = paths or [directory / TESTS]
+    found = anyio.run(partial(run, chosen, candidate, now=time.time()))
+    front.terminal.answer(found.as_dict(), *_lines(found))
+    if found.failed:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def candidate_of(policy: Path, registry: Path) -> Candidate:
+    """The policy in two folders; raises OperatorError for the first thing that is wrong with it."""
+    from mcp_gateway.catalog import registry as entries
+    from mcp_gateway.compose.office import policies
+    from mcp_gateway.policy.candidate import Candidate
+
+    upstreams = entries.load(registry)
+    return Candidate(policies(policy, upstreams), {upstream.name: upstream for upstream in upstreams})
+
+
+def _lines(found: Run) -> list[str]:
+    lines: list[str] = []
+    for file, verdicts in found.files().items():
+        passed = sum(one.passed for one in verdicts)
+        lines.append(f"{'ok  ' if passed == len(verdicts) else 'FAIL'}  {file}: {passed} of {len(verdicts)}")
+        lines += [f"      {one}" for one in verdicts if not one.passed]
+    return [*lines, found.summary()]

@@ -1,0 +1,49 @@
+"""A policy that is, or could be, in force: the relationship model and what the registry says of each tool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from mcp_gateway.authorization import Authorization, EmbeddedRelationships, Model
+from mcp_gateway.catalog.catalog import tool_of
+from mcp_gateway.model.ids import server_id
+from mcp_gateway.model.tool import ReviewState, Risk, Tool, Upstream
+from mcp_gateway.storage.catalog import ToolRow
+from mcp_gateway.storage.relationships import RelationshipTuple
+
+_EVERYONE = "user:*"
+_RISK_FACT = {Risk.READ: "read_only", Risk.WRITE: "writable"}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    model: Model
+    upstreams: Mapping[str, Upstream]
+    """By name."""
+
+    def authorization(self, rows: Iterable[RelationshipTuple], *, revision: int = 1) -> Authorization:
+        """Decides as a gateway with this policy and these relationships would."""
+        relationships = EmbeddedRelationships(self.model)
+        relationships.replace(rows, revision=revision)
+        return Authorization(relationships)
+
+    def approved(self, server: str, name: str) -> Tool | None:
+        """A tool as it would be once discovered and approved; None when no entry declares its server."""
+        upstream = self.upstreams.get(server)
+        if upstream is None:
+            return None
+        policy = upstream.tools.get(name)
+        risk = policy.risk if policy else upstream.default_risk
+        return tool_of(ToolRow(server, name, ReviewState.APPROVED, risk, "", {}, None, None, None, None, 0.0), upstream)
+
+
+def facts(tool: Tool) -> Iterator[RelationshipTuple]:
+    """What the review writes for a tool of an enabled server."""
+    server = server_id(tool.server)
+    yield RelationshipTuple(server, "enabled", _EVERYONE)
+    yield RelationshipTuple(tool.id, "server", server)
+    if tool.state is ReviewState.APPROVED:
+        yield RelationshipTuple(tool.id, "enabled", _EVERYONE)
+    if tool.risk in _RISK_FACT:
+        yield RelationshipTuple(tool.id, _RISK_FACT[tool.risk], _EVERYONE)
