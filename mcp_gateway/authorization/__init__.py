@@ -5,7 +5,7 @@ from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authorization.engine.model import Model, compile_gateway_model, load_model
 from mcp_gateway.authorization.explain import Asked, Explanation, Finding
 from mcp_gateway.authorization.judge import needed_scope, public_code, within_scope
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Relationships
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed, Relationships
 from mcp_gateway.authorization.resources import Unidentified, identify
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Held",
     "InContext",
     "Legs",
+    "Listed",
     "Model",
     "Relationships",
     "Unidentified",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
 
@@ -51,10 +52,25 @@ class Held:
     valid_until: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Objects or subjects found by a search, sorted; for people, never to enforce by."""
+
+    found: tuple[str, ...]
+    cut: str
+    """Why there may be more, as a sentence; empty when the list is whole."""
+    revision: int
+    model_id: str
+    valid_until: float | None
+
+
 class Relationships(Protocol):
     """One backend. Raises anything on failure; the façade turns that into AuthorizationUnavailable.
 
-    A backend that waits for something sets its own deadline; the embedded one never waits.
+    A backend that waits for something sets its own deadline; the embedded one never waits. Decisions
+    come from `answer` and `held` alone. `list_objects`, `list_users` and `expand` serve inspection and
+    explanation: a backend may cut them short and then says so in `cut`; one that cannot tell whether a
+    list is whole says that. What the model does not know is refused with RequestRefused.
     """
 
     @property
@@ -90,4 +106,20 @@ class Relationships(Protocol):
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
         """The tuples that make `check` true, for people; empty when it is false or the backend cannot tell."""
+        ...
+
+    async def list_objects(
+        self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        """At most `limit` objects of the type on which the subject has the relation."""
+        ...
+
+    async def list_users(
+        self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        """At most `limit` subjects of a kind, `user` or `group#member`; `user:*` among them is everybody."""
+        ...
+
+    async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
+        """The relation as its definition reads for this object, one step deep, conditions not looked at."""
         ...

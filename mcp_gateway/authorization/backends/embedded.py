@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from mcp_gateway.authorization.backends.embedded_lists import objects_that_hold, reader
+from mcp_gateway.authorization.engine import requests, users
 from mcp_gateway.authorization.engine.alike import group_alike, written_relations
 from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.expand import expand
+from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.model import Model, subject_kind
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.authorization.engine.witness import witness
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
+from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples, tuple_of
@@ -117,6 +122,45 @@ class EmbeddedRelationships:
             return witness(self._model, query, check.object, check.relation)
         except Undecidable:
             return ()
+
+    async def list_objects(
+        self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        requests.require_listing(self._model, subject, relation, object_type)
+        at = Circumstances(now, {})
+        listing = await objects_that_hold(
+            lambda: self._query(subject, at, self._overlay(in_context)),
+            relation,
+            object_type,
+            revision=lambda: self._revision,
+            written=_NO_TYPES if "#" in subject else self._written,
+            limit=limit,
+        )
+        return self._listed(listing, at)
+
+    async def list_users(
+        self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        requests.require_users(self._model, object_, relation, kind)
+        at, overlay = Circumstances(now, {}), self._overlay(in_context)
+        listing = users.list_users(
+            self._model,
+            reader(self._index.rows, overlay),
+            at,
+            object_,
+            relation,
+            kind,
+            holds=lambda subject: self._query(subject, at, overlay).holds(relation, object_),
+            limit=limit,
+        )
+        return self._listed(listing, at)
+
+    async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
+        requests.require_expansion(self._model, object_, relation)
+        return expand(self._model, reader(self._index.rows, self._overlay(in_context)), object_, relation)
+
+    def _listed(self, listing: Listing, at: Circumstances) -> Listed:
+        return Listed(listing.found, listing.cut, self._revision, self._model.model_id, at.valid_until)
 
     def _query(self, subject: str, at: Circumstances, overlay: Mapping[Key, Row]) -> Query:
         return Query(self._program, self._index, subject, at, overlay)

@@ -22,7 +22,7 @@ from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.outcome import TooComplex
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import Key, TupleIndex
+from mcp_gateway.authorization.engine.tuples import Key, TupleIndex, accepted_rule
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -50,8 +50,11 @@ class Store:
         self._model = model
         self._program = compile_program(model)
         self._ways = listing.ways_back(model)
-        self._index = TupleIndex(model, tracked=frozenset(model.accepted))
+        self._index = TupleIndex(model)
         self._index.load(self._tuples.values())
+        self._held: dict[str, set[Key]] = {}
+        for one in self._tuples.values():
+            self._note(True, one)
 
     @property
     def tuples(self) -> tuple[RelationshipTuple, ...]:
@@ -73,6 +76,7 @@ class Store:
                 self._tuples[writes.key_of(one)] = one
             else:
                 del self._tuples[writes.key_of(one)]
+            self._note(written, one)
         self._index.apply(changes)
 
     def check(self, check: Check, given: Given = NOTHING_GIVEN) -> bool:
@@ -150,7 +154,7 @@ class Store:
     def _candidates(self, subject: str, relation: str, object_type: str, given: Given) -> tuple[Query, list[str]]:
         requests.require_contextual(self._model, given.contextual)
         requests.require_listing(self._model, subject, relation, object_type)
-        held, added = self._index.holders, held_by(given.contextual)
+        held, added = self._held, held_by(given.contextual)
         with _in_their_words():
             query = self._query(subject, given)
             return query, listing.candidates(
@@ -160,6 +164,14 @@ class Store:
                 object_type,
                 held=lambda one: held.get(one, _NOBODY) | added.get(one, _NOBODY),
             )
+
+    def _note(self, written: bool, one: RelationshipTuple) -> None:
+        """Keep the way from a subject to what is written for it."""
+        keys = self._held.setdefault(one.subject, set())
+        if not written:
+            keys.discard((one.object, one.relation))
+        elif not isinstance(accepted_rule(self._model, one), str):
+            keys.add((one.object, one.relation))
 
     def _query(self, subject: str, given: Given) -> Query:
         requests.require_context(given.context)
