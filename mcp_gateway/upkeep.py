@@ -106,11 +106,10 @@ class Upkeep:
         return [self._catalog.upstreams[name] for name in names if name in self._catalog.upstreams]
 
     async def _discover(self, upstream: Upstream) -> None:
-        """Look at one upstream; one that fails is asked again soon, then ever more rarely."""
+        """Look at one upstream; one that fails is asked again soon, then ever more rarely; one that is off, not."""
         error = "internal.error"
         try:
-            findings = await self._review.refresh(upstream, _ACTOR)
-            error = findings.error
+            error = await self._refreshed(upstream)
         except GatewayError as exc:
             error = exc.code
         except SQLAlchemyError as exc:
@@ -126,6 +125,13 @@ class Upkeep:
         else:
             self._pause.pop(upstream.name, None)
         self._due[upstream.name] = time.monotonic() + pause
+
+    async def _refreshed(self, upstream: Upstream) -> str | None:
+        """Why it could not be asked; what is switched off is left alone."""
+        server = self._catalog.server(upstream.name)
+        if server is not None and not server.enabled:
+            return None
+        return (await self._review.refresh(upstream, _ACTOR)).error
 
     def _stamp(self) -> object:
         """Changes whenever a declared file was added, removed or written."""

@@ -1,4 +1,4 @@
-"""The PAP: every change to access, grants, delegations, agents, users, the registry and the catalog; audited."""
+"""The PAP: every change to access, grants, delegations, kill switches, agents, users, registry, catalog; audited."""
 
 from mcp_gateway.administration.administration import Administration
 from mcp_gateway.administration.changes import Journal

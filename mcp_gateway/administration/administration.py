@@ -11,12 +11,13 @@ from mcp_gateway.administration.grants import Grants
 from mcp_gateway.administration.people import People, Users
 from mcp_gateway.administration.rules import Vocabulary
 from mcp_gateway.administration.servers import Servers
+from mcp_gateway.administration.switches import KillSwitches
 from mcp_gateway.catalog import Review
 from mcp_gateway.model.tool import Upstream
 from mcp_gateway.storage import Database
 
 
-class Administration(Access, Grants, People, Servers):
+class Administration(Access, Grants, KillSwitches, People, Servers):
     """Every change has an actor, an audit record that is durable before it, and a revision."""
 
     def __init__(

@@ -19,7 +19,7 @@ from mcp_gateway.api.signed_in import desk_of, person_of
 from mcp_gateway.errors import GatewayError, Unauthenticated
 from mcp_gateway.model.principal import Person
 
-TICK_SECONDS = 1.0
+TICK_SECONDS = 0.5
 """How long an ended session may keep a silent stream; before each event it is compared again anyway."""
 
 _KEEP_ALIVE_SECONDS = 15

@@ -25,10 +25,12 @@ from mcp_gateway.authserver.problems import NO_STORE, OAuthProblem
 from mcp_gateway.authserver.sessions import Sessions
 from mcp_gateway.authserver.tokens import WRITE_SCOPE, new_family
 from mcp_gateway.authserver.users import Users
+from mcp_gateway.model.ids import GATEWAY
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.oauth import Code, SignIn, approve_agent, write_code
+from mcp_gateway.storage.switches import first_off
 
 CODE_SECONDS = 60
 CONSENT_SECONDS = 30 * 86_400
@@ -64,6 +66,7 @@ class Consent:
         if person is None:
             following = f"{request.url.path}?{request.url.query}"
             return RedirectResponse(f"/login?next={quote(following, safe='')}", status_code=303, headers=NO_STORE)
+        await self._refuse_disabled(person, client)
         return await self._page(client, wanted, person)
 
     async def answer(self, request: Request) -> Response:
@@ -78,6 +81,7 @@ class Consent:
         client = await self.clients.find(wanted.client_id)
         if not redirects.allowed(wanted.redirect_uri, client.redirect_uris):
             raise OAuthProblem("invalid_request", "The redirect URI is not one the client has registered.")
+        await self._refuse_disabled(person, client)
         if ("approve" in form) == ("deny" in form):
             raise OAuthProblem("invalid_request", "Approve or deny.")
         if "deny" in form:
@@ -86,6 +90,11 @@ class Consent:
         ticks = _ticks(form.get("grant", []), await self._offered(person, wanted))
         code = await self._approve(client, wanted, person, ticks)
         return _redirect(wanted.redirect_uri, issuer, code=code, state=wanted.state)
+
+    async def _refuse_disabled(self, person: Person, client: Client) -> None:
+        """Asked of the store: what this process has followed may be a moment old."""
+        if await first_off(self.database, person.user, client.agent, GATEWAY) is not None:
+            raise OAuthProblem("access_denied", "Signing in is not possible now. Ask your administrator.", status=403)
 
     async def _page(self, client: Client, wanted: Asked, person: Person) -> Response:
         sealed = self.seals.seal(_PURPOSE, person.session_id, wanted.to_json(), seconds=_PAGE_SECONDS)

@@ -40,6 +40,7 @@ from mcp_gateway.storage.oauth import (
     use,
     write_refresh,
 )
+from mcp_gateway.storage.switches import is_off
 
 REFRESH_SECONDS = 30 * 86_400
 """Of the whole sign-in: a new refresh token does not live longer than the one it replaces."""
@@ -145,6 +146,8 @@ class Exchange:
         name = self.users.name_of(sign_in.user)
         if name is None:
             raise OAuthProblem("invalid_grant", "The user no longer exists.")
+        if await is_off(transaction, sign_in.user, transaction.actor):
+            raise OAuthProblem("invalid_grant", _SPENT)
         minted = mint(
             self.keys.current,
             issuer=issuer,

@@ -21,6 +21,8 @@ from mcp_gateway.authserver.sessions import Sessions, cookie_name, set_cookie
 from mcp_gateway.authserver.throttle import Throttle
 from mcp_gateway.authserver.users import MAX_PASSWORD, Users
 from mcp_gateway.model.ids import LOCAL_ISSUER, user_id
+from mcp_gateway.storage import Database
+from mcp_gateway.storage.switches import first_off
 
 HOME = "/catalog"
 _FORM_COOKIE = "mcp_gateway_form"
@@ -39,6 +41,7 @@ class Login:
     sessions: Sessions
     seals: Seals
     journal: Journal
+    database: Database
     _by_user: Throttle = field(default_factory=lambda: Throttle(_FAILURES, _FAILURE_SECONDS))
     _by_address: Throttle = field(default_factory=lambda: Throttle(_FAILURES_OF_ADDRESS, _FAILURE_SECONDS))
     _hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_HASHES_AT_ONCE))
@@ -83,9 +86,12 @@ class Login:
         self._refuse_guessing(pair, address)
         right = await self._verify(name, password)
         known = user_id(LOCAL_ISSUER, name) if name and self.users.fingerprint(name) else None
+        disabled = right and known is not None and await first_off(self.database, known) is not None
+        right = right and not disabled
         # A name nobody has is not recorded: it may be a password typed into the wrong field.
         kind = "login.succeeded" if right else "login.failed"
-        await self.journal.event(kind, known or "user:unknown", address=address)
+        why = {"reason": "user.disabled"} if disabled else {}
+        await self.journal.event(kind, known or "user:unknown", address=address, **why)
         if right:
             self._by_user.forgive(pair)
             self._by_address.forgive(address)

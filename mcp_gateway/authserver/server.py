@@ -85,7 +85,7 @@ def _documents(server: AuthServer) -> list[BaseRoute]:
 
 
 def _pages(server: AuthServer) -> list[BaseRoute]:
-    login = Login(server.addresses, server.users, server.sessions, server.seals, server.journal)
+    login = Login(server.addresses, server.users, server.sessions, server.seals, server.journal, server.database)
     consent = Consent(
         server.addresses,
         server.clients,

@@ -1,9 +1,10 @@
-"""Who is logged in, in a sealed cookie: ends by logout, by its age, and with the user or the password."""
+"""Who is logged in, in a sealed cookie: ends by logout, by its age, with the user, the password or the switch."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from mcp_gateway.authserver.users import Users
 from mcp_gateway.model.ids import LOCAL_ISSUER, user_id
 from mcp_gateway.model.principal import Person
 from mcp_gateway.storage.sessions import EndedSessions
+from mcp_gateway.storage.switches import Switches
 
 LOGIN_SECONDS = 8 * 3600
 _NAME = "mcp_gateway_login"
@@ -26,6 +28,7 @@ class Sessions:
     users: Users
     seals: Seals
     ended: EndedSessions
+    switches: Switches
 
     def person(self, cookies: Mapping[str, str]) -> Person | None:
         """The person these cookies belong to, None when nobody is logged in."""
@@ -35,12 +38,21 @@ class Sessions:
         session_id = _public(content["id"])
         if session_id in self.ended:
             return None
-        return Person(user_id(LOCAL_ISSUER, content["user"]), session_id)
+        user = user_id(LOCAL_ISSUER, content["user"])
+        # A login from before the switch stays over when the user is switched on again.
+        if self.switches.any_off(user) or content["at"] <= self.switches.last_off(user):
+            return None
+        return Person(user, session_id)
 
     def start(self, response: Response, user: str, *, issuer: str) -> None:
         """Log `user` in: a new session, whatever the browser had before."""
         name = cookie_name(_NAME, issuer)
-        content = {"user": user, "id": secrets.token_urlsafe(16), "fingerprint": self.users.fingerprint(user)}
+        content = {
+            "user": user,
+            "id": secrets.token_urlsafe(16),
+            "fingerprint": self.users.fingerprint(user),
+            "at": time.time(),
+        }
         sealed = self.seals.seal(_PURPOSE, name, content, seconds=LOGIN_SECONDS)
         set_cookie(response, name, sealed, seconds=LOGIN_SECONDS, issuer=issuer)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mcp_gateway.authserver import redirects
+from mcp_gateway.cli import arguments, switch
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import when
 
@@ -57,3 +58,6 @@ async def list_(desk: Desk) -> None:
         [(row.id, row.name, row.kind, row.state, when(row.last_used_at)) for row in rows],
         empty="no agent is known yet; agents register themselves at their first sign-in",
     )
+
+
+switch.register(app, "agent", arguments.agent)

@@ -19,6 +19,7 @@ from mcp_gateway.cli import (
     policy,
     serve,
     server,
+    switch,
     token,
     user,
 )
@@ -40,6 +41,9 @@ app = typer.Typer(
 
 for _module in (serve, explain, token):
     _module.register(app)
+switch.register_list(app)
+app.add_typer(switch.gateway, name="gateway")
+app.add_typer(switch.tool, name="tool")
 for _name, _module in (
     ("server", server),
     ("user", user),

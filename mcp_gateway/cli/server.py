@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from mcp_gateway.catalog import Findings
-from mcp_gateway.cli import found, server_add
+from mcp_gateway.cli import arguments, found, server_add, switch
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined, when
 from mcp_gateway.errors import OperatorError, UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, Upstream
+from mcp_gateway.storage.catalog import ServerRow
 
 app = typer.Typer(help="The servers behind the gateway.", no_args_is_help=True)
 server_add.register(app)
@@ -31,7 +32,7 @@ async def list_(desk: Desk) -> None:
         row = seen.get(upstream.name)
         tools = await administration.tool_rows(upstream.name)
         waiting = sum(found.waits(tool) for tool in tools)
-        status = "never asked" if row is None else row.last_error or "up"
+        status = _status(row)
         rows.append((upstream.name, status, str(len(tools)), str(waiting), upstream.owner, upstream.description))
         plain.append({**_described(upstream), "status": status, "tools": len(tools), "waiting": waiting})
     desk.terminal.table(
@@ -135,6 +136,12 @@ def _refuse_failed(name: str, findings: Findings) -> None:
         )
 
 
+def _status(row: ServerRow | None) -> str:
+    if row is None:
+        return "never asked"
+    return (row.last_error or "up") if row.enabled else "disabled"
+
+
 def _described(upstream: Upstream) -> dict[str, object]:
     return {
         "name": upstream.name,
@@ -148,3 +155,6 @@ def _described(upstream: Upstream) -> dict[str, object]:
 def _place(upstream: Upstream) -> str:
     transport = upstream.transport
     return transport.url if isinstance(transport, HttpTransport) else "command " + transport.command[0]
+
+
+switch.register(app, "server", lambda text: arguments.thing(f"server:{text.removeprefix('server:')}"))

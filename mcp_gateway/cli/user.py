@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mcp_gateway.cli import arguments
+from mcp_gateway.cli import arguments, switch
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined
 from mcp_gateway.errors import OperatorError
@@ -65,3 +65,6 @@ def _refuse_unknown(desk: Desk, name: str) -> None:
     """Before anybody is asked anything about them."""
     if desk.office.users.name_of(arguments.user(name)) is None:
         raise OperatorError("there is no such user", where=name, remedy="mcp-gateway user list")
+
+
+switch.register(app, "user", arguments.user)

@@ -25,6 +25,7 @@ from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import Upstream
 from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
+from mcp_gateway.storage.switches import Switches
 from mcp_gateway.transport.app import Application
 from mcp_gateway.transport.challenge import endpoint_path
 from mcp_gateway.transport.edge import Origins
@@ -113,9 +114,9 @@ def _upkeep(made: Office) -> Upkeep:
 async def _application(made: Office, inflight: InFlight) -> Application:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
-    ended = EndedSessions(made.database)
+    ended, switches = EndedSessions(made.database), Switches(made.database)
     identity = Identity(made.database, _issuers(settings, made.keys))
-    for follower in (ended, identity):
+    for follower in (ended, switches, identity):
         await follower.load()
         made.feed.add(follower)
     gateway = Gateway(
@@ -135,7 +136,7 @@ async def _application(made: Office, inflight: InFlight) -> Application:
         inflight=inflight,
         max_body_bytes=settings.limits.body_bytes,
     )
-    login_sessions = LoginSessions(made.users, sealer, ended)
+    login_sessions = LoginSessions(made.users, sealer, ended, switches)
     return Application(
         parts,
         [*await _login_routes(made, sealer, login_sessions), _api_mount(made, login_sessions, identity)],

@@ -128,16 +128,15 @@ async def put_tool(transaction: Transaction, row: ToolRow) -> None:
     await transaction.changed("catalog.tool", {"server": row.server, "tool": row.name, "state": row.state.value})
 
 
-async def follow_switch(transaction: Transaction, server: str, tool: str | None = None) -> None:
-    """Make the facts of a server, or of one of its tools, say what its switch says now."""
-    if tool is not None:
-        row = (await tools_in(transaction, server)).get(tool)
-        if row is not None:
+async def follow_switch(transaction: Transaction, object: str) -> None:
+    """Make the facts of a server or a tool, given by its id, say what its switch says now."""
+    server = object.partition(":")[2].partition("/")[0]
+    for row in (await tools_in(transaction, server)).values():
+        if tool_id(row.server, row.name) == object:
             await put_tool(transaction, row)
-        return
     table = schema.servers
     known = (await transaction.connection.execute(select(table).where(table.c.name == server))).first()
-    if known is not None:
+    if known is not None and server_id(known.name) == object:
         await put_server(transaction, _server_row(known))
 
 

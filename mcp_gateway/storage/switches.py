@@ -77,6 +77,12 @@ async def switched_off(database: Database) -> list[SwitchRow]:
         return [_as_row(row) for row in await connection.execute(_off().order_by(schema.switches.c.object))]
 
 
+async def first_off(database: Database, *objects: str) -> str | None:
+    """The first of `objects` that is off now, in the store itself; for the rare questions that cannot wait for news."""
+    off = {row.object for row in await switched_off(database)}
+    return next((object for object in objects if object in off), None)
+
+
 class Switches:
     """The switches of one process, kept by the changelog. A `storage.Follower`; asking costs a look into a dict."""
 

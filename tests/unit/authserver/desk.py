@@ -28,6 +28,7 @@ from mcp_gateway.model.tool import Risk
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.database import migrate
 from mcp_gateway.storage.sessions import EndedSessions
+from mcp_gateway.storage.switches import Switches, switch_off
 from mcp_gateway.transport.sealing import Sealer
 from tests.support.sign_in import Form, forms_of
 
@@ -114,6 +115,12 @@ class Desk:
     web: Web
     app: Starlette
     browser: httpx2.AsyncClient
+    switches: Switches
+
+    async def switch_off(self, object_: str) -> None:
+        async with self.database.write("test") as transaction:
+            await switch_off(transaction, object_, "test")
+        await self.switches.load()
 
     async def register(self, *uris: str, name: str = "Test client") -> str:
         wanted = {"client_name": name, "redirect_uris": list(uris) or [CALLBACK], "token_endpoint_auth_method": "none"}
@@ -175,12 +182,13 @@ async def open_desk(
     users.add("mira", PASSWORD)
     seals = Sealer([secrets.token_bytes(32)], clock=time.time)
     events, ledger, web = Events(), Ledger(), Web()
+    switches = Switches(database)
     server = AuthServer(
         public_urls=public_urls,
         database=database,
         users=users,
         keys=KeyRing(directory / "keys"),
-        sessions=Sessions(users, seals, EndedSessions(database)),
+        sessions=Sessions(users, seals, EndedSessions(database), switches),
         seals=seals,
         journal=events,
         offers=ledger,
@@ -193,7 +201,7 @@ async def open_desk(
     await server.load()
     app = Starlette(routes=[*routes(server), *further])
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url=issuer) as browser:
-        yield Desk(server, database, users, events, ledger, web, app, browser)
+        yield Desk(server, database, users, events, ledger, web, app, browser, switches)
     await database.close()
 
 

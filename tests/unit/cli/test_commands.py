@@ -24,6 +24,7 @@ from mcp_gateway.cli.main import app, run
 from tests.support.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
+SWITCH = ("disable", "enable")
 PASSWORD = "correct horse battery"
 ORIGIN = "http://127.0.0.1:18999"
 TIME_SERVER = (
@@ -112,9 +113,11 @@ def test_the_commands_are_these() -> None:
         "reload",
         "explain",
         "token",
-        *(f"server {verb}" for verb in ("add", "list", "show", "remove", "refresh", "approve")),
-        *(f"user {verb}" for verb in ("add", "list", "password", "remove")),
-        *(f"agent {verb}" for verb in ("add", "list")),
+        *(f"server {verb}" for verb in ("add", "list", "show", "remove", "refresh", "approve", *SWITCH)),
+        *(f"user {verb}" for verb in ("add", "list", "password", "remove", *SWITCH)),
+        *(f"agent {verb}" for verb in ("add", "list", *SWITCH)),
+        *(f"{kind} {verb}" for kind in ("tool", "gateway") for verb in SWITCH),
+        "disabled",
         *(f"access {verb}" for verb in ("add", "remove", "list", "import")),
         *(f"grant {verb}" for verb in ("add", "list", "revoke")),
         *(f"delegation {verb}" for verb in ("add", "list", "end")),

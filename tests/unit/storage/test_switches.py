@@ -76,9 +76,9 @@ async def test_what_is_switched_off_stays_off_through_reviews_and_discoveries(da
         await put_tool(transaction, TOOL)
     assert await enabled(database) == {"server:notes", "tool:notes/read"}
     async with database.write("os:ana") as transaction:
-        for identifier, tool in (("server:notes", None), ("tool:notes/read", "read")):
+        for identifier in ("server:notes", "tool:notes/read"):
             await switch_off(transaction, identifier, "incident")
-            await follow_switch(transaction, "notes", tool)
+            await follow_switch(transaction, identifier)
     async with database.write("gateway") as transaction:
         # As a discovery would that had read its rows before the switch was turned.
         await put_server(transaction, SERVER)
@@ -86,7 +86,7 @@ async def test_what_is_switched_off_stays_off_through_reviews_and_discoveries(da
     assert await enabled(database) == set()
     assert [row.enabled for row in await server_rows(database)] == [False]
     async with database.write("os:ana") as transaction:
-        for identifier, tool in (("server:notes", None), ("tool:notes/read", "read")):
+        for identifier in ("server:notes", "tool:notes/read"):
             await switch_on(transaction, identifier)
-            await follow_switch(transaction, "notes", tool)
+            await follow_switch(transaction, identifier)
     assert await enabled(database) == {"server:notes", "tool:notes/read"}
