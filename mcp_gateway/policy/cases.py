@@ -11,9 +11,9 @@ from mcp_gateway.errors import GatewayError, OperatorError
 from mcp_gateway.model.ids import AgentId, UserId, from_cli
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import ReviewState, Tool
+from mcp_gateway.policy.asked import refuse_misfits
 from mcp_gateway.policy.candidate import Candidate, facts
 from mcp_gateway.policy.entries import CaseEntry, PrincipalEntry
-from mcp_gateway.policy.store import refuse_misfit
 from mcp_gateway.policy.suite import Case, Suite
 from mcp_gateway.policy.verdict import Verdict
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -38,8 +38,7 @@ async def _found(suite: Suite, case: Case, candidate: Candidate, now: float) -> 
     entry = case.entry
     tool = _tool(entry, candidate)
     rows = [*suite.tuples, *case.tuples]
-    for row in rows:
-        refuse_misfit(candidate.model, row)
+    refuse_misfits(candidate.model, rows)
     rows += facts(tool)
     decides = candidate.authorization(rows)
     at = now if entry.at is None else _moment(entry.at)

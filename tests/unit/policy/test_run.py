@@ -84,8 +84,8 @@ def test_an_answer_that_differs_is_a_failure(tmp_path: Path, check: str, expecte
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (asked("check: [{user: 'user:ana', object: 'group:a', assertions: {owner: true}}]"), "no relation `owner`"),
-        (asked("check: [{user: 'robot:r', object: 'group:a', assertions: {member: true}}]"), "robot:r"),
+        (asked("check: [{user: 'user:ana', object: 'group:a', assertions: {owner: true}}]"), "no such relation"),
+        (asked("check: [{user: 'robot:r', object: 'group:a', assertions: {member: true}}]"), "the user's type"),
         (asked("tuples: [{user: 'group:a', relation: member, object: 'group:b'}]"), "does not take"),
         (SMALL.replace("define member: [", "define member [") + "tests: [{}]\n", "a.fga.yaml:"),
         (SMALL.replace("model: |", "model_file: x.fga\nignored: |") + "tests: [{}]\n", "ignored"),
