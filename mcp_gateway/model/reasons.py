@@ -68,6 +68,14 @@ REASONS: dict[str, Meaning] = {
     "relationship.in_context_stored": Meaning(
         "Authorization could not be decided.", "Delete the stored in_context tuple; nobody may write one"
     ),
+    "relationship.wrong_store": Meaning(
+        "Authorization could not be decided.",
+        "The relationship server has no such store: compare relationships.url and store_id; see mcp-gateway relationships status",
+    ),
+    "relationship.wrong_model": Meaning(
+        "Authorization could not be decided.",
+        "The relationship server lacks the policies' model: mcp-gateway relationships publish",
+    ),
     "decision.silent": Meaning("Authorization could not be decided.", "Nothing was asked"),
     "obligation.unhandled": Meaning("This tool is not available.", "A guard for the obligation is missing"),
     # what a request can be refused with
