@@ -69,7 +69,7 @@ class Authorization:
 
     async def load(self, database: Database) -> None:
         """Read every relationship and what is switched off; until then everything is denied."""
-        self._forget()
+        self.forget()
         self._off = frozenset(row.object for row in await _available(stored_switches.switched_off(database)))
         await _available(self._relationships.load(database))
 
@@ -79,12 +79,17 @@ class Authorization:
         while relationships.revision < self._relationships.revision:  # followed meanwhile
             await _available(relationships.load(database))
         self._relationships = relationships
-        self._forget()
+        self.forget()
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        self._forget()
+        self.forget()
         self._off = stored_switches.after(self._off, changes)
         await _available(self._relationships.follow(changes))
+
+    def forget(self) -> None:
+        """Decide everything anew: relationships changed elsewhere than in the store."""
+        self._cache.clear()
+        self._visible.clear()
 
     async def decide(self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], *, now: float) -> Decision:
         """May this agent, acting for this user, make this call?"""
@@ -172,10 +177,6 @@ class Authorization:
             if answer
         }
         return explanation(decision, user=user, agent=agent, tool=tool.id, because=because)
-
-    def _forget(self) -> None:
-        self._cache.clear()
-        self._visible.clear()
 
     async def _decide(
         self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 
@@ -18,7 +18,8 @@ from mcp_gateway.authorization.backends.replica_feed import ReplicaFeed, Source
 from mcp_gateway.authorization.backends.replica_log import place_of
 from mcp_gateway.authorization.backends.replica_reconcile import reconcile
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Relationships
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed, Relationships
+from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
@@ -81,11 +82,12 @@ class ReplicaRelationships:
     async def load(self, database: Database) -> None:
         # The server first: what it relays of our own writes is then in its log.
         await self._server.load(database)
-        if self._filled:
-            await self._feed.look()
-            return
-        await self._feed.fill()
-        self._filled = True
+        while True:
+            known = self._server.revision
+            await (self._feed.look() if self._filled else self._feed.fill())
+            self._filled = True
+            if self._server.revision == known:  # otherwise it followed something that we did not
+                return
 
     async def follow(self, changes: Sequence[Change]) -> None:
         """Our own writes count here as soon as the server has them."""
@@ -98,7 +100,8 @@ class ReplicaRelationships:
         self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
     ) -> Answers:
         if fresh:
-            return await self._server.answer(checks, in_context=in_context, now=now, fresh=True)
+            found = await self._server.answer(checks, in_context=in_context, now=now, fresh=True)
+            return Answers(found.answers, found.revision, found.model_id, now)
         until = now + self._left()
         found = await self._engine.answer(checks, in_context=in_context, now=now)
         return Answers(found.answers, self.revision, found.model_id, _earlier(found.valid_until, until))
@@ -112,6 +115,26 @@ class ReplicaRelationships:
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
         return await self._engine.witness(check, in_context=in_context, now=now)
+
+    async def list_objects(
+        self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        until = now + self._left()
+        found = await self._engine.list_objects(
+            subject, relation, object_type, in_context=in_context, now=now, limit=limit
+        )
+        return replace(found, revision=self.revision, valid_until=_earlier(found.valid_until, until))
+
+    async def list_users(
+        self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        until = now + self._left()
+        found = await self._engine.list_users(object_, relation, kind, in_context=in_context, now=now, limit=limit)
+        return replace(found, revision=self.revision, valid_until=_earlier(found.valid_until, until))
+
+    async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
+        self._left()
+        return await self._engine.expand(object_, relation, in_context=in_context)
 
     async def run(self) -> None:
         """Look at the server until cancelled."""

@@ -57,6 +57,14 @@ class Source(Protocol):
         """The change log behind `token`; without one, from `since` (the server's clock), or from its beginning."""
         ...
 
+    async def changed_since(self, moment: float) -> bool:
+        """Whether the log has any line after `moment` of the server's clock, which may be in its future."""
+        ...
+
+    async def ready(self) -> None:
+        """Until the server is known to be the right one and has all of our own writes; raises when it is not so."""
+        ...
+
 
 class ReplicaFeed:
     """Keeps a copy at what the server last said. `fill` first, then `look` at will, one at a time."""
@@ -86,6 +94,7 @@ class ReplicaFeed:
 
     async def fill(self) -> None:
         """Read everything. The log is marked first, so what changes meanwhile is read afterwards."""
+        await self._source.ready()
         self._newest = await newest_change(self._source)
         self._newest_found = self._clock()
         token = ""
@@ -99,6 +108,7 @@ class ReplicaFeed:
     async def look(self) -> None:
         """See every change the server shows now. One that fails changes nothing the next would miss."""
         began = self._clock()
+        await self._source.ready()
         self._outranked.forget(began)
         if not self._token or self._unsettled(began):
             since = None if self._newest is None else self._newest - OVERLAP_SECONDS
@@ -125,6 +135,8 @@ class ReplicaFeed:
         """Ask the primary database how these tuples stand, and count that."""
         for place in places:
             since = self._outranked.since(place)
+            # What we wrote up to here, the server must have before it is asked.
+            await self._source.ready()
             state = await self._source.stored(place)
             # Written by ourselves meanwhile: what was read is older.
             if self._outranked.since(place) == since and not self._copy.agrees(place, state):
@@ -162,11 +174,13 @@ async def newest_change(source: Source) -> float | None:
 
     Ours may differ, and the log cannot be read backwards: it is searched by halves, some 40 questions.
     """
-    if not (await source.changes("")).page:
+    if not await source.changed_since(0.0):
         return None
     earliest, latest = 0.0, _END_OF_TIME
     while latest - earliest > 1.0:
         middle = (earliest + latest) // 2
-        found = (await source.changes("", since=middle)).page
-        earliest, latest = (middle, latest) if found else (earliest, middle)
+        if await source.changed_since(middle):
+            earliest = middle
+        else:
+            latest = middle
     return earliest

@@ -5,12 +5,12 @@ Anything but what was expected is an AuthorizationUnavailable: a copy is never f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode
 
-from mcp_gateway.authorization.backends.openfga_client import Answer, OpenFgaClient
+from mcp_gateway.authorization.backends.openfga_client import Answer, OpenFgaClient, ServerRefused
 from mcp_gateway.authorization.backends.replica_feed import Lines, Tuples
 from mcp_gateway.authorization.backends.replica_log import Logged, Place, State, place_of
 from mcp_gateway.errors import AuthorizationUnavailable
@@ -21,15 +21,19 @@ _PAGE = 100
 _WRITTEN = {"TUPLE_OPERATION_WRITE": True, "TUPLE_OPERATION_DELETE": False}
 _PRIMARY = {"consistency": "HIGHER_CONSISTENCY"}
 
+_IN_ITS_FUTURE = "validation_error"
+"""What the server calls a start time it has not reached yet."""
+
 T = TypeVar("T")
 
 
 class OpenFgaSource:
     """A `replica_feed.Source`."""
 
-    def __init__(self, client: OpenFgaClient, *, store_id: str) -> None:
+    def __init__(self, client: OpenFgaClient, *, store_id: str, ready: Callable[[], Awaitable[None]]) -> None:
         self._client = client
         self._store_id = store_id
+        self._ready = ready
 
     async def tuples(self, token: str) -> Tuples:
         body = {"page_size": _PAGE, "continuation_token": token, **_PRIMARY}
@@ -50,15 +54,32 @@ class OpenFgaSource:
         if token:
             query["continuation_token"] = token
         elif since is not None:
-            query["start_time"] = datetime.fromtimestamp(since, UTC).isoformat()
+            query["start_time"] = _written_out(since)
         answer = self._ours(await self._client.get(f"/stores/{self._store_id}/changes?{urlencode(query)}"))
         page = _understood(lambda: [_line(one) for one in answer["changes"]])
         return Lines(page, _understood(lambda: _token(answer)) or token, more=len(page) >= _PAGE)
+
+    async def changed_since(self, moment: float) -> bool:
+        query = urlencode({"page_size": "1", "start_time": _written_out(moment)})
+        try:
+            answer = await self._client.get(f"/stores/{self._store_id}/changes?{query}")
+        except ServerRefused as exc:
+            if exc.error == _IN_ITS_FUTURE:
+                return False
+            raise
+        return _understood(lambda: len(self._ours(answer)["changes"]) > 0)
+
+    async def ready(self) -> None:
+        await self._ready()
 
     def _ours(self, answer: Answer) -> Mapping[str, Any]:
         if answer.store is not None and answer.store != self._store_id:
             raise AuthorizationUnavailable("the relationship server answered for another store")
         return answer.body
+
+
+def _written_out(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
 def _line(one: Mapping[str, Any]) -> Logged:

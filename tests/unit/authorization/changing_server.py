@@ -63,6 +63,13 @@ class ChangingServer:
         behind = str(visible[-1][0] + 1) if visible else token
         return Lines([line for _, line in visible], behind, more=len(visible) == PAGE)
 
+    async def changed_since(self, moment: float) -> bool:
+        return any(line.at > moment for _, line in self.log)
+
+    async def ready(self) -> None:
+        if self.down:
+            raise AuthorizationUnavailable("the relationship server did not answer in time")
+
     def _position(self, since: float | None) -> int:
         return sum(1 for _, line in self.log if since is not None and line.at < since)
 
