@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from mcp_gateway.authorization.explain import Explanation, explanation
+from mcp_gateway.authorization.explaining import Explaining, Memberships, Visible
 from mcp_gateway.authorization.judge import (
     CAN_CALL,
     CAN_CALL_DIRECTLY,
@@ -25,7 +24,7 @@ from mcp_gateway.authorization.resources import Identified, identify
 from mcp_gateway.authorization.switches import switched_off, switched_on
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
-from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId
+from mcp_gateway.model.ids import GATEWAY, ToolId
 from mcp_gateway.model.principal import Person, Principal
 from mcp_gateway.model.tool import ReviewState, Risk, Tool
 from mcp_gateway.storage import Change, Database
@@ -33,31 +32,13 @@ from mcp_gateway.storage import switches as stored_switches
 
 _CACHED_DECISIONS = 10_000
 _KEPT_LISTS = 1_000
-_EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
 
 T = TypeVar("T")
 
-_Memberships: TypeAlias = tuple[tuple[str, str], ...]
-_Key: TypeAlias = tuple[str, str, _Memberships, bool, str, str, ReviewState, Identified]
+_Key: TypeAlias = tuple[str, str, Memberships, bool, str, str, ReviewState, Identified]
 
 
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """The tools a principal may see: those on which `can_call` holds. Arguments and scope are judged on the call."""
-
-    tools: tuple[ToolId, ...]
-    """In the order they were given."""
-    depends_on_resource: frozenset[ToolId]
-    """Those of them whose call also needs a right to the resource it names."""
-    revision: int
-    model_id: str
-    valid_until: float | None
-    """Epoch seconds after which the list may change by itself; None = until the next revision."""
-    ids: frozenset[ToolId]
-    """`tools` as a set; the same object as long as the answer is kept."""
-
-
-class Authorization:
+class Authorization(Explaining):
     """One per process. A `storage.Follower`: what it has followed binds the next decision."""
 
     def __init__(self, relationships: Relationships, *, cached_decisions: int = _CACHED_DECISIONS) -> None:
@@ -65,7 +46,7 @@ class Authorization:
         self._cached_decisions = cached_decisions
         self._off: frozenset[str] = frozenset()
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
-        self._visible: OrderedDict[tuple[str, str, _Memberships, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
+        self._visible: OrderedDict[tuple[str, str, Memberships, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
 
     async def load(self, database: Database) -> None:
         """Read every relationship and what is switched off; until then everything is denied."""
@@ -154,29 +135,19 @@ class Authorization:
         answers = await self._ask((check,), None, now)
         return answers.answers.get(check) is True
 
-    async def explain(
-        self,
-        user: UserId,
-        agent: AgentId,
-        tool: Tool,
-        arguments: Mapping[str, Any],
-        *,
-        now: float,
-        scopes: frozenset[str] | None = None,
-        memberships: _Memberships = (),
-    ) -> Explanation:
-        """What `decide` would say of a principal who need not exist, with every side asked; scopes None = all."""
-        scopes = _EVERY_SCOPE if scopes is None else scopes
-        principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0, memberships=memberships)
-        resources = identify(tool.server, tool.resources, arguments)
-        decision = await self._decide(principal, tool, resources, now, every_side=True)
-        decision = switched_off(decision, principal, tool, self._off)
-        because = {
-            check: await _available(self._relationships.witness(check, in_context=_in_context(principal), now=now))
+    async def _because(self, decision: Decision, principal: Principal, now: float) -> dict[Check, tuple[str, ...]]:
+        in_context = _in_context(principal)
+        return {
+            check: await _available(self._relationships.witness(check, in_context=in_context, now=now))
             for check, answer in decision.answers.items()
             if answer
         }
-        return explanation(decision, user=user, agent=agent, tool=tool.id, because=because)
+
+    async def _decide_now(
+        self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False
+    ) -> Decision:
+        decision = await self._decide(principal, tool, resources, now, every_side=every_side)
+        return switched_off(decision, principal, tool, self._off)
 
     async def _decide(
         self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False

@@ -1,14 +1,19 @@
-"""A decision told to an operator: every question and answer, the missing sides, what would change it. Pure."""
+"""A decision told to an operator: every question and answer, all missing sides, what would change it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mcp_gateway.authorization.discovery import Access
 from mcp_gateway.authorization.judge import public_code
-from mcp_gateway.model.decision import Check, Decision
-from mcp_gateway.model.reasons import REASONS
+from mcp_gateway.authorization.remedies import remedy
+from mcp_gateway.model.decision import Check, Decision, Reason
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import Tool
+
+ALLOWED = "access.allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,9 @@ class Finding:
     code: str
     evidence: str
     remedy: str
+    """A command to paste, or a sentence."""
+    after: str = ""
+    """The code of the finding that hides this one: it would show once that is put right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,15 @@ class Explanation:
     user: str
     agent: str
     tool: str
+    """Empty when a resource was asked about by itself."""
+    access: Access | None
+    """What the tool is to this principal in lists; None for a resource by itself."""
+    resources: tuple[str, ...]
+    """What the call names; empty as long as it names nothing."""
     public_code: str
     """What the caller is told; `access.allowed` for an allow."""
     findings: tuple[Finding, ...]
+    """Every side that is missing, those that the first one hides included."""
     asked: tuple[Asked, ...]
     revision: int
     model_id: str
@@ -52,8 +66,12 @@ class Explanation:
             "user": self.user,
             "agent": self.agent,
             "tool": self.tool,
+            "access": self.access,
+            "resources": list(self.resources),
             "public_code": self.public_code,
-            "reasons": [{"code": f.code, "evidence": f.evidence, "remedy": f.remedy} for f in self.findings],
+            "reasons": [
+                {"code": f.code, "evidence": f.evidence, "remedy": f.remedy, "after": f.after} for f in self.findings
+            ],
             "checks": [_asked_as_dict(asked) for asked in self.asked],
             "revision": self.revision,
             "model_id": self.model_id,
@@ -62,15 +80,29 @@ class Explanation:
 
 
 def explanation(
-    decision: Decision, *, user: str, agent: str, tool: str, because: Mapping[Check, tuple[str, ...]]
+    decision: Decision,
+    *,
+    principal: Principal,
+    tool: Tool | None,
+    access: Access | None,
+    resources: Iterable[str],
+    hidden: Sequence[tuple[Reason, str]] = (),
+    because: Mapping[Check, tuple[str, ...]],
 ) -> Explanation:
+    """`hidden` are reasons that would show once the code beside them is put right."""
+    reasons = [(reason, "") for reason in decision.reasons] + list(hidden)
     return Explanation(
         allowed=decision.allowed,
-        user=user,
-        agent=agent,
-        tool=tool,
-        public_code="access.allowed" if decision.allowed else public_code(decision),
-        findings=tuple(Finding(r.code, r.evidence, REASONS[r.code].remedy) for r in decision.reasons),
+        user=principal.user,
+        agent=principal.agent,
+        tool="" if tool is None else tool.id,
+        access=access,
+        resources=tuple(resources),
+        public_code=ALLOWED if decision.allowed else public_code(decision),
+        findings=tuple(
+            Finding(reason.code, reason.evidence, remedy(reason, principal=principal, tool=tool), after)
+            for reason, after in reasons
+        ),
         asked=tuple(
             Asked(check.subject, check.relation, check.object, answer, because.get(check, ()))
             for check, answer in decision.answers.items()

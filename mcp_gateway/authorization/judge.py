@@ -66,6 +66,28 @@ def judge(principal: Principal, tool: Tool, resources: Identified, *, answers: A
     )
 
 
+def resource_questions(principal: Principal, resource: Resource, legs: LegsOf) -> tuple[Check, ...]:
+    """The relation itself and its sides, for a resource nobody calls a tool on."""
+    return (_check(principal, resource), *_resource_sides(principal, resource, legs))
+
+
+def judge_resource(principal: Principal, resource: Resource, *, answers: Answers, legs: LegsOf) -> Decision:
+    """The part of `judge` that is about one resource; it admits to nothing."""
+    reasons: tuple[Reason, ...] = ()
+    if legs(_type(resource), resource[0]) is None:
+        reasons = (Reason(_UNKNOWN, f"{_type(resource)}#{resource[0]} has no user and agent side"),)
+    elif answers.answers.get(_check(principal, resource)) is not True:
+        reasons = tuple(_resource_objections(principal, resource, answers.answers, legs))
+    return Decision(
+        effect=Effect.DENY if reasons else Effect.ALLOW,
+        reasons=reasons or _ALLOWED,
+        answers=answers.answers,
+        revision=answers.revision,
+        model_id=answers.model_id,
+        valid_until=answers.valid_until,
+    )
+
+
 def public_code(decision: Decision) -> str:
     """The code the caller of a denied call sees; the true reasons stay with operators and the audit."""
     codes = {reason.code for reason in decision.reasons}
