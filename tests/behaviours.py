@@ -94,6 +94,101 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_upstream_transports.py::test_an_upstream_that_is_no_longer_configured_is_unavailable",
     ),
     Promise(
+        "User and agent and tool together answer yes.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_user_and_agent_and_tool_together_answer_yes",
+    ),
+    Promise(
+        "Another agent gains nothing from this ones rights.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_another_agent_gains_nothing_from_this_ones_rights",
+    ),
+    Promise(
+        "Without any one of the facts the answer is no.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_without_any_one_of_the_facts_the_answer_is_no",
+    ),
+    Promise(
+        "What is taken away is gone with the next question.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_what_is_taken_away_is_gone_with_the_next_question",
+    ),
+    Promise(
+        "A right that ends is held until then and not after.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_right_that_ends_is_held_until_then_and_not_after",
+    ),
+    Promise(
+        "Another end replaces the first.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_another_end_replaces_the_first",
+    ),
+    Promise(
+        "Groups in groups give what they hold.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_groups_in_groups_give_what_they_hold",
+    ),
+    Promise(
+        "A membership of the token counts for this request only.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_membership_of_the_token_counts_for_this_request_only",
+    ),
+    Promise(
+        "A membership the model does not know is no answer.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_membership_the_model_does_not_know_is_no_answer",
+    ),
+    Promise(
+        "Many questions are each answered.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_many_questions_are_each_answered",
+    ),
+    Promise(
+        "A list names exactly what is held in the order asked.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_list_names_exactly_what_is_held_in_the_order_asked",
+    ),
+    Promise(
+        "A question the model does not know stays unanswered and the others do not.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_question_the_model_does_not_know_stays_unanswered_and_the_others_do_not",
+    ),
+    Promise(
+        "A decision names the side that is missing.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_decision_names_the_side_that_is_missing",
+    ),
+    Promise(
+        "What is listed is what may be called.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_what_is_listed_is_what_may_be_called",
+    ),
+    Promise(
+        "Who this request is cannot be stored.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_who_this_request_is_cannot_be_stored",
+    ),
+    Promise(
+        "Both sides of a governed relation are known.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_both_sides_of_a_governed_relation_are_known",
+    ),
+    Promise(
+        "The revision of an answer is the one that was followed.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_the_revision_of_an_answer_is_the_one_that_was_followed",
+    ),
+    Promise(
+        "People can search what the backend decides by.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_people_can_search_what_the_backend_decides_by",
+    ),
+    Promise(
+        "A search for what the model does not know is refused.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_a_search_for_what_the_model_does_not_know_is_refused",
+    ),
+    Promise(
         "A person logs in watches and is let go.",
         "README: run it",
         "e2e/test_first_party.py::test_a_person_logs_in_watches_and_is_let_go",

@@ -8,22 +8,25 @@ the store and model that were meant (`openfga_pin`), which is looked at again af
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import anyio
 
+from mcp_gateway.authorization.backends.openfga_batches import Batches
 from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient, ServerRefused
+from mcp_gateway.authorization.backends.openfga_lists import MAY_BE_CUT, expansion_of, objects_of, users_of
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find, refusal_of, require_same
 from mcp_gateway.authorization.backends.openfga_watch import InContextWatch
 from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.engine import requests
 from mcp_gateway.authorization.engine.model import Model, subject_kind
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
+from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
@@ -33,9 +36,6 @@ from mcp_gateway.storage.feed import newest_revision
 _log = logging.getLogger(__name__)
 
 _IN_CONTEXT_STORED = "relationship.in_context_stored"
-_CHECKS_PER_BATCH = 50
-"""What a server takes unless it is told otherwise."""
-_BATCHES_AT_ONCE = 8
 _CLOCK_STEP_SECONDS = 10
 """The time sent is rounded up to this: conditions end early, never late, and the server can cache."""
 _CACHE_SECONDS = 30.0
@@ -43,8 +43,6 @@ _CACHE_SECONDS = 30.0
 _REFUSED_SECONDS = 1.0
 _LOOK_SECONDS = 15.0
 _VERIFY_SECONDS = 10.0
-
-serials = itertools.count(1)
 
 
 class OpenFgaRelationships:
@@ -67,6 +65,7 @@ class OpenFgaRelationships:
         self._wanted_model = server_model
         self._relay = relay
         self._always_fresh = always_fresh
+        self._batches = Batches(client, store)
         self._watch = InContextWatch(client, store)
         self._preparing = anyio.Lock()
         self._server_model = ""
@@ -160,6 +159,10 @@ class OpenFgaRelationships:
         revision = self._revision
         asked = [Check(subject, relation, object_) for object_ in dict.fromkeys(objects)]
         answers = await self._ask(asked, in_context, now, fresh=False)
+        if len(answers) < len(asked):
+            # A busy server leaves single questions of many open; a list should not flicker for that.
+            open_ = [check for check in asked if check not in answers]
+            answers |= await self._ask(open_, in_context, now, fresh=False)
         held = tuple(object_ for object_ in objects if answers.get(Check(subject, relation, object_)) is True)
         return Held(held, revision, self._model.model_id, now)
 
@@ -168,6 +171,38 @@ class OpenFgaRelationships:
         key = {"user": check.subject, "relation": check.relation, "object": check.object}
         answer = await self._client.post(f"/stores/{self._store}/read", {"tuple_key": key})
         return (f"{check.subject} {check.relation} {check.object}",) if answer.body.get("tuples") else ()
+
+    async def list_objects(
+        self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        requests.require_listing(self._model, subject, relation, object_type)
+        asked = {"user": subject, "relation": relation, "type": object_type, **self._about(in_context, now)}
+        return self._listed(objects_of(await self._search("list-objects", asked)), limit, now)
+
+    async def list_users(
+        self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
+    ) -> Listed:
+        requests.require_users(self._model, object_, relation, kind)
+        object_type, _, identifier = object_.partition(":")
+        subject_type, hash_, subject_relation = kind.partition("#")
+        wanted = {"type": subject_type, **({"relation": subject_relation} if hash_ else {})}
+        about = self._about(in_context, now)
+        asked = {
+            "object": {"type": object_type, "id": identifier},
+            "relation": relation,
+            "user_filters": [wanted],
+            "context": about["context"],
+            "contextual_tuples": about["contextual_tuples"]["tuple_keys"],
+        }
+        return self._listed(users_of(await self._search("list-users", asked)), limit, now)
+
+    async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
+        requests.require_expansion(self._model, object_, relation)
+        asked = {
+            "tuple_key": {"relation": relation, "object": object_},
+            "contextual_tuples": {"tuple_keys": self._contextual(in_context)},
+        }
+        return expansion_of(f"{object_}#{relation}", await self._search("expand", asked))
 
     @property
     def _ready(self) -> bool:
@@ -191,65 +226,45 @@ class OpenFgaRelationships:
     async def _ask(
         self, checks: Sequence[Check], in_context: InContext | None, now: float, *, fresh: bool
     ) -> dict[Check, bool]:
-        common = {
+        about = self._about(in_context, now)
+        try:
+            return await self._batches.ask(
+                checks, about=about, model=self._server_model, consistency=self._consistency(fresh)
+            )
+        except AuthorizationUnavailable as exc:
+            self._doubt(exc)
+            raise
+
+    async def _search(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ask something for people."""
+        await self.ready()
+        asked = {**body, "authorization_model_id": self._server_model, "consistency": self._consistency(False)}
+        try:
+            answer = await self._client.post(f"/stores/{self._store}/{path}", asked)
+            require_same(answer, store=self._store, model=self._server_model)
+        except AuthorizationUnavailable as exc:
+            self._doubt(exc)
+            raise
+        return answer.body
+
+    def _listed(self, found: Sequence[str], limit: int, now: float) -> Listed:
+        return Listed(tuple(found[:limit]), MAY_BE_CUT, self._revision, self._model.model_id, now)
+
+    def _consistency(self, fresh: bool) -> str:
+        recent = time.monotonic() - self._relay.moved_at < _CACHE_SECONDS
+        return "HIGHER_CONSISTENCY" if fresh or recent or self._always_fresh else "MINIMIZE_LATENCY"
+
+    def _about(self, in_context: InContext | None, now: float) -> dict[str, Any]:
+        return {
             "context": {"current_time": _rounded_up(now)},
             "contextual_tuples": {"tuple_keys": self._contextual(in_context)},
         }
-        recent = time.monotonic() - self._relay.moved_at < _CACHE_SECONDS
-        consistency = "HIGHER_CONSISTENCY" if fresh or recent or self._always_fresh else "MINIMIZE_LATENCY"
-        if len(checks) <= _CHECKS_PER_BATCH:
-            return await self._batch(checks, common, consistency) if checks else {}
-        return await self._batches(checks, common, consistency)
 
-    async def _batches(self, checks: Sequence[Check], common: Mapping[str, Any], consistency: str) -> dict[Check, bool]:
-        found: dict[Check, bool] = {}
-        limiter = anyio.CapacityLimiter(_BATCHES_AT_ONCE)
-        failures: list[AuthorizationUnavailable] = []
-
-        async def one(chunk: Sequence[Check]) -> None:
-            async with limiter:
-                try:
-                    found.update(await self._batch(chunk, common, consistency))
-                except AuthorizationUnavailable as exc:
-                    failures.append(exc)
-                    tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            for start in range(0, len(checks), _CHECKS_PER_BATCH):
-                tasks.start_soon(one, checks[start : start + _CHECKS_PER_BATCH])
-        if failures:
-            raise failures[0]
-        return found
-
-    async def _batch(self, checks: Sequence[Check], common: Mapping[str, Any], consistency: str) -> dict[Check, bool]:
-        # Unlike any other request's, so that no answer can be taken for one to these questions.
-        serial = next(serials)
-        asked = {f"{serial}-{number}": check for number, check in enumerate(checks)}
-        body = {
-            "checks": [
-                {
-                    "correlation_id": identifier,
-                    "tuple_key": {"user": check.subject, "relation": check.relation, "object": check.object},
-                    **common,
-                }
-                for identifier, check in asked.items()
-            ],
-            "authorization_model_id": self._server_model,
-            "consistency": consistency,
-        }
-        try:
-            answer = await self._client.post(f"/stores/{self._store}/batch-check", body)
-            require_same(answer, store=self._store, model=self._server_model)
-        except ServerRefused as exc:
-            doubt = refusal_of(exc)
-            if doubt is None:
-                raise
+    def _doubt(self, exc: AuthorizationUnavailable) -> None:
+        """What the server said may mean that it is not the right one."""
+        doubt = refusal_of(exc) if isinstance(exc, ServerRefused) else exc
+        if isinstance(doubt, Mispinned):
             self._distrust(doubt.reason, str(doubt))
-            raise doubt from exc
-        except Mispinned as exc:
-            self._distrust(exc.reason, str(exc))
-            raise
-        return answered(asked, answer.body.get("result"))
 
     def _contextual(self, in_context: InContext | None) -> list[dict[str, str]]:
         if in_context is None:
@@ -269,29 +284,6 @@ class OpenFgaRelationships:
         self._refusal = reason
         self._refused_until = time.monotonic() + _REFUSED_SECONDS
         self._server_model, self._verified_at = "", -1
-
-
-def answered(asked: Mapping[str, Check], result: object) -> dict[Check, bool]:
-    """The questions that were answered yes or no; raises AuthorizationUnavailable for answers nobody asked for."""
-    if not isinstance(result, dict):
-        raise AuthorizationUnavailable("the relationship server answered no result")
-    found: dict[Check, bool] = {}
-    for identifier, item in cast(dict[str, object], result).items():
-        if identifier not in asked:
-            raise AuthorizationUnavailable("the relationship server answered a question nobody asked")
-        allowed = _allowed(item)
-        if allowed is None:
-            check = asked[identifier]
-            _log.warning("unanswered: %s %s %s", check.subject, check.relation, check.object)
-        else:
-            found[asked[identifier]] = allowed
-    return found
-
-
-def _allowed(item: object) -> bool | None:
-    one = cast(dict[str, object], item) if isinstance(item, dict) else {}
-    allowed = one.get("allowed")
-    return allowed if isinstance(allowed, bool) and one.get("error") is None else None
 
 
 def _rounded_up(now: float) -> str:

@@ -121,9 +121,18 @@ class OpenFgaAdmin:
                 _log.warning("the server's model has no place for %s %s %s", row.subject, row.relation, row.object)
 
     async def _replace(self, deletes: Sequence[RelationshipTuple], writes: Sequence[RelationshipTuple]) -> None:
-        for chunk in _chunks([*deletes, *writes]):
-            await self._written(chunk, ())
-        await self._written((), writes)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                for chunk in _chunks([*deletes, *writes]):
+                    await self._written(chunk, ())
+                await self._written((), writes)
+            except Refused as exc:
+                # Or a transaction of somebody else's was in the way.
+                if exc.status != 409 or attempt == _ATTEMPTS:
+                    raise
+                await anyio.sleep(_PAUSE_SECONDS * attempt)
+            else:
+                return
 
     async def _written(self, deletes: Sequence[RelationshipTuple], writes: Sequence[RelationshipTuple]) -> None:
         body: dict[str, Any] = {"authorization_model_id": await self._pinned()} if self._pinned else {}
@@ -135,12 +144,12 @@ class OpenFgaAdmin:
             await self._call(lambda api: api.write(body=body))
 
     async def _call(self, ask: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Ask with retries where asking twice is asking once: transactions that collided, a new token, overload."""
+        """Ask with retries where asking twice is asking once: a new token, overload."""
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await self._asked(ask)
             except Refused as exc:
-                again = exc.status in (409, 429) or (exc.status == 401 and self._credential.refused())
+                again = exc.status == 429 or (exc.status == 401 and self._credential.refused())
                 if not again or attempt == _ATTEMPTS:
                     raise
                 await anyio.sleep(_PAUSE_SECONDS * attempt)

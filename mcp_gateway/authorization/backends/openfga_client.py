@@ -29,7 +29,8 @@ Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _MAX_ANSWER_BYTES = 4_194_304
 _CONNECTIONS = 64
-_CODE = re.compile(r"[A-Za-z_]{1,64}")
+CODE = re.compile(r"[A-Za-z_]{1,64}")
+"""A code of the server, safe to repeat."""
 _WRONG_STORE = frozenset({"store_id_not_found", "store_id_invalid_length"})
 _WRONG_MODEL = frozenset({"authorization_model_not_found", "latest_authorization_model_not_found"})
 
@@ -227,4 +228,4 @@ def _answer(response: Response, content: bytes) -> Answer:
 
 def _code(body: object) -> str:
     code: object = cast(dict[str, object], body).get("code") if isinstance(body, dict) else None
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    return code if isinstance(code, str) and CODE.fullmatch(code) else ""

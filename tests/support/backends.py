@@ -1,0 +1,207 @@
+"""One relationship backend of each kind over a store of its own, for tests that all of them must pass.
+
+`Bench.write` and `delete` do what administration does: they return when the change is acknowledged. A
+backend joins the contract suite by a function here that enters with a `Bench`, and a line in `BACKENDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import anyio
+
+from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.backends.openfga import OpenFgaRelationships
+from mcp_gateway.authorization.backends.openfga_admin import OpenFgaAdmin
+from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient
+from mcp_gateway.authorization.backends.openfga_credentials import TokenFile
+from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.backends.replica import Pace, ReplicaRelationships
+from mcp_gateway.authorization.backends.replica_source import OpenFgaSource
+from mcp_gateway.authorization.engine.model import Model, load_model
+from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.language.json_model import to_json
+from mcp_gateway.authorization.relationships import Relationships
+from mcp_gateway.storage import ChangeFeed, Database
+from mcp_gateway.storage.database import migrate
+from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, write_tuple
+from tests.support.openfga import TOKEN, OpenFgaServer, openfga
+from tests.support.processes import ROOT
+
+MODEL_FILE = ROOT / "policies" / "model.fga"
+ACTOR = "os:test"
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    relationships: Relationships
+    model: Model
+    database: Database
+    feed: ChangeFeed
+
+    async def write(self, *rows: RelationshipTuple) -> None:
+        """Store them as administration does, and let the backend follow."""
+        async with self.database.write(ACTOR) as transaction:
+            for row in rows:
+                await write_tuple(transaction, row)
+        await self.feed.catch_up()
+
+    async def delete(self, *rows: RelationshipTuple) -> None:
+        async with self.database.write(ACTOR) as transaction:
+            for row in rows:
+                await delete_tuple(transaction, row)
+        await self.feed.catch_up()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFgaBench(Bench):
+    server: OpenFgaServer
+    store: str
+    relay: Relay
+    client: OpenFgaClient
+    openfga: OpenFgaRelationships
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaBench(Bench):
+    remote: OpenFgaBench
+    source: OpenFgaSource
+    changed: list[Callable[[], None]]
+    """Called when the replica has seen a change."""
+
+
+class Servers:
+    """Real servers that several tests share, each with a store of its own there; started when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._running = ExitStack()
+        self._openfga: OpenFgaServer | None = None
+
+    def openfga(self) -> OpenFgaServer:
+        if self._openfga is None:
+            self._openfga = self._running.enter_context(openfga(self._folder / "openfga", datastore_engine="memory"))
+        return self._openfga
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
+
+
+Begin = Callable[[Path, Servers], AbstractAsyncContextManager[Bench]]
+
+
+@asynccontextmanager
+async def store(folder: Path) -> AsyncGenerator[tuple[Database, ChangeFeed]]:
+    """A new store and its feed."""
+    path = folder / "gateway.db"
+    migrate(path)
+    database = Database(path)
+    feed = ChangeFeed(database)
+    try:
+        yield database, feed
+    finally:
+        feed.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def embedded(folder: Path, _servers: Servers) -> AsyncGenerator[Bench]:
+    model = load_model(MODEL_FILE)
+    async with store(folder) as (database, feed):
+        relationships = EmbeddedRelationships(model)
+        await relationships.load(database)
+        feed.add(relationships)
+        yield Bench(relationships, model, database, feed)
+
+
+@asynccontextmanager
+async def openfga_server(folder: Path, servers: Servers) -> AsyncGenerator[OpenFgaBench]:
+    """A new store on the shared server, with the policies' model."""
+    server = servers.openfga()
+    identifier = server.new_store()
+    publish(server, identifier)
+    async with openfga_at(folder, server, identifier) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def openfga_at(
+    folder: Path, server: OpenFgaServer, identifier: str, *, url: str | None = None, model: str | None = None
+) -> AsyncGenerator[OpenFgaBench]:
+    """The backend for a store of `server`, or of what stands at `url` in its place."""
+    compiled = load_model(MODEL_FILE)
+    secret = folder / "token"
+    secret.write_text(TOKEN)
+    secret.chmod(0o600)
+    where = url or server.url
+    async with AsyncExitStack() as stack:
+        database, feed = await stack.enter_async_context(store(folder))
+        client = OpenFgaClient(where, credential=TokenFile(secret), resolve=_literal, timeout_seconds=ANSWER_SECONDS)
+        stack.push_async_callback(client.aclose)
+        admin = OpenFgaAdmin(
+            where,
+            store=identifier,
+            credential=TokenFile(secret),
+            resolve=_literal,
+            timeout_seconds=ANSWER_SECONDS,
+            pinned=lambda: relationships.pinned(),
+        )
+        stack.push_async_callback(admin.aclose)
+        relay = Relay(database, admin, target=f"openfga:{identifier}", lock=folder / "relay.lock")
+        relationships = OpenFgaRelationships(compiled, client, store=identifier, server_model=model, relay=relay)
+        database.settle = relay.after_write
+        await relationships.load(database)
+        feed.add(relationships)
+        yield OpenFgaBench(relationships, compiled, database, feed, server, identifier, relay, client, relationships)
+
+
+@asynccontextmanager
+async def replica(folder: Path, servers: Servers) -> AsyncGenerator[ReplicaBench]:
+    """A copy of a server's tuples, looking all the time; the server as in `openfga_server`."""
+    async with openfga_server(folder, servers) as remote, replica_of(remote) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> AsyncGenerator[ReplicaBench]:
+    changed: list[Callable[[], None]] = []
+
+    def told() -> None:
+        for one in changed:
+            one()
+
+    source = OpenFgaSource(remote.client, store_id=remote.store, ready=remote.openfga.ready)
+    relationships = ReplicaRelationships(
+        remote.model,
+        remote.openfga,
+        source,
+        pace=pace or Pace(max_staleness_seconds=5.0, look_seconds=0.05, reconcile_seconds=3600.0),
+        changed=told,
+    )
+    await relationships.load(remote.database)
+    remote.feed.add(relationships)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(relationships.run)
+        yield ReplicaBench(relationships, remote.model, remote.database, remote.feed, remote, source, changed)
+        tasks.cancel_scope.cancel()
+
+
+def publish(server: OpenFgaServer, identifier: str, text: str | None = None) -> str:
+    """Write a model, by default the policies', into a store of the server; its id there."""
+    document = parse(text or MODEL_FILE.read_text(encoding="utf-8"))
+    return str(server.post(f"/stores/{identifier}/authorization-models", to_json(document))["authorization_model_id"])
+
+
+async def _literal(host: str, port: int) -> Sequence[str]:
+    return [host]
+
+
+BACKENDS: dict[str, Begin] = {"embedded": embedded, "openfga": openfga_server, "replica": replica}
