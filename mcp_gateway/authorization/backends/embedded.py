@@ -110,7 +110,7 @@ class EmbeddedRelationships:
         held: set[str] = set()
         # A subject like `ticket:1#viewer` names an object itself, so no other object is like that one.
         written = _NO_TYPES if "#" in subject else self._written
-        for group in group_alike(objects, written, self._index.rows):
+        for group in group_alike(objects, written, self._index.tables):
             if self._certainly(query, relation, group[0]):
                 held.update(group)
         in_order = tuple(object_ for object_ in objects if object_ in held)

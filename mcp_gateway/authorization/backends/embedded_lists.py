@@ -62,7 +62,7 @@ def _turn(
 ) -> tuple[list[str], int]:
     held: list[str] = []
     undecided = 0
-    for group in group_alike(objects, written, query.rows):
+    for group in group_alike(objects, written, query.tables):
         try:
             if query.holds(relation, group[0]):
                 held += group

@@ -7,10 +7,10 @@ say the same are one object in the index, so sameness is identity.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.engine.tuples import Key, Row
+from mcp_gateway.authorization.engine.rows import Row, Table
 
 
 def written_relations(model: Model) -> Mapping[str, tuple[str, ...]]:
@@ -24,15 +24,17 @@ def written_relations(model: Model) -> Mapping[str, tuple[str, ...]]:
 
 
 def group_alike(
-    objects: Iterable[str], written: Mapping[str, tuple[str, ...]], rows: Mapping[Key, Row]
+    objects: Iterable[str], written: Mapping[str, tuple[str, ...]], tables: Mapping[str, Table]
 ) -> Sequence[list[str]]:
     """`objects` in groups whose members have the same answer to every question."""
     groups: dict[tuple[object, ...], list[str]] = {}
+    looks: dict[str, list[Callable[[str], Row | None]] | None] = {}
     for object_ in objects:
         object_type = object_.partition(":")[0]
-        names = written.get(object_type)
-        signature: tuple[object, ...] = (
-            (object_,) if names is None else (object_type, *[id(rows.get((object_, name))) for name in names])
-        )
+        if object_type not in looks:
+            names = written.get(object_type)
+            looks[object_type] = None if names is None else [tables[f"{object_type}#{name}"].get for name in names]
+        look = looks[object_type]
+        signature = (object_,) if look is None else (object_type, *[id(one(object_)) for one in look])
         groups.setdefault(signature, []).append(object_)
     return list(groups.values())

@@ -58,6 +58,11 @@ class CompiledCondition:
         self._program = _compiled(definition, where)
         self._expiry = self._expiry_parameter(definition.expression)
 
+    @property
+    def only_expires(self) -> bool:
+        """It says `current_time < ...` of a stored moment and nothing else, so our clock always decides it."""
+        return self._expiry is not None
+
     def bind(self, context: Mapping[str, Any]) -> BoundCondition:
         """The condition with a tuple's stored context; ValueError when that does not fit the parameters."""
         unknown = sorted(context.keys() - self.parameters.keys())
@@ -153,7 +158,7 @@ def _compiled(definition: ConditionDefinition, where: str) -> cel.Expression:
         raise OperatorError(f"`{definition.name}` is longer than {_MAX_EXPRESSION_CHARACTERS} characters", where=line)
     variables = {name: _cel_type(kind) for name, kind in definition.parameters}
     try:
-        program = cel.NewEnv(variables=variables, functions=_ADDRESS_FUNCTIONS).compile(definition.expression)
+        program = cel.NewEnv(variables=variables, functions=ADDRESS_FUNCTIONS).compile(definition.expression)
     except RuntimeError as exc:
         reason = str(exc).split("\n", 1)[0]
         raise OperatorError(f"`{definition.name}` is not a CEL expression: {reason}", where=line) from exc
@@ -202,7 +207,7 @@ def _function(name: str, parameters: int, returns: cel.Type, implementation: Cal
     return cel.FunctionDecl(name, [overload])
 
 
-_ADDRESS_FUNCTIONS = [
+ADDRESS_FUNCTIONS = [
     _function("in_cidr", 2, cel.Type.BOOL, _in_cidr),
     _function("ipaddress", 1, cel.Type.STRING, _canonical),
 ]

@@ -13,10 +13,11 @@ from typing import TypeAlias
 from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.membership import is_member, search
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.engine.narrowing import narrowing_relations, tracked_relations
+from mcp_gateway.authorization.engine.narrowing import narrowings, tracked
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import NOWHERE, Program, Query, Step
-from mcp_gateway.authorization.engine.tuples import Key, Row
+from mcp_gateway.authorization.engine.references import circular, plain_memberships, references
+from mcp_gateway.authorization.engine.rows import Key, Row
 from mcp_gateway.authorization.language.analysis import only_written
 from mcp_gateway.authorization.language.syntax import (
     Computed,
@@ -39,27 +40,54 @@ def compile_program(model: Model) -> Program:
     # The functions reach each other through this very mapping.
     steps: dict[str, Step] = {}
     members = only_written(model.relations)
+    graph = references(model)
+    turning = circular(graph)
     for object_type, definitions in model.relations.items():
         for name, definition in definitions.items():
             key = f"{object_type}#{name}"
             if key in members:
-                steps[key] = _membership(name, model.reach[key], model.reach)
+                steps[key] = _short_cut(name, key, _membership(key, model.reach))
             elif isinstance(definition.rewrite, Direct):
-                steps[key] = _assigned(name, model.reach[key], steps)
+                part = _direct(key, steps)
+                steps[key] = _short_cut(name, key, (_relation if key in turning else _straight)(key, model.reach, part))
             else:
-                steps[key] = _relation(
-                    name, model.reach[key], _part(definition.rewrite, object_type, definitions, steps)
-                )
-    narrowing = narrowing_relations(model)
+                part = _part(definition.rewrite, key, definitions, steps)
+                steps[key] = (_relation if key in turning else _straight)(key, model.reach, part)
+    narrowing = narrowings(model)
     return Program(
         steps=steps,
         kinds=frozenset(steps).union(model.relations),
         narrowing=narrowing,
-        tracked=tracked_relations(model, narrowing.values()),
+        tracked=tracked(model, narrowing.values()),
+        plain=plain_memberships(model, graph),
     )
 
 
-def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
+def _straight(kind: str, every_reach: Mapping[str, frozenset[str]], part: _Part) -> Step:
+    """A relation that cannot lead to itself: no cycle goes through it, so what it finds is always remembered."""
+    name, reach = kind.partition("#")[2], every_reach[kind]
+
+    def step(query: Query, object_: str, depth: int) -> int:
+        key = (object_, name)
+        known = query.memo.get(key)
+        if known is not None:
+            return known
+        if key == query.self_key:
+            return YES
+        if query.kind not in reach:
+            return NO
+        if query.left <= 0 or depth == MAX_DEPTH:
+            raise TooComplex()
+        query.left -= 1
+        answer = query.memo[key] = part(query, object_, key, depth)
+        return answer
+
+    return step
+
+
+def _relation(kind: str, every_reach: Mapping[str, frozenset[str]], part: _Part) -> Step:
+    name, reach = kind.partition("#")[2], every_reach[kind]
+
     def step(query: Query, object_: str, depth: int) -> int:
         key = (object_, name)
         memo = query.memo
@@ -101,65 +129,68 @@ def _relation(name: str, reach: frozenset[str], part: _Part) -> Step:
     return step
 
 
-def _assigned(name: str, reach: frozenset[str], steps: Mapping[str, Step]) -> Step:
-    """A relation that is only written, leading to others that are not."""
-    return _short_cut(name, _relation(name, reach, _direct(steps)))
-
-
-def _membership(name: str, reach: frozenset[str], every_reach: Mapping[str, frozenset[str]]) -> Step:
+def _membership(kind: str, every_reach: Mapping[str, frozenset[str]]) -> Step:
     """A relation that is only written, as far as it leads."""
+    name, reach = kind.partition("#")[2], every_reach[kind]
 
     def step(query: Query, object_: str, depth: int) -> int:
         key = (object_, name)
         known = query.memo.get(key)
         if known is None:
-            known = search(query, key, depth, every_reach) if query.kind in reach else NO
+            known = search(query, key, kind, depth, every_reach) if query.kind in reach else NO
             query.memo[key] = known
         return known
 
-    return _short_cut(name, step)
+    return step
 
 
-def _short_cut(name: str, otherwise: Step) -> Step:
+def _short_cut(name: str, kind: str, otherwise: Step) -> Step:
     """Most questions end here, with a look at one row."""
 
     def step(query: Query, object_: str, depth: int) -> int:
-        key = (object_, name)
-        if key == query.self_key:
-            return YES
-        row = query.overlay.get(key) or query.rows.get(key)
+        row = query.overlay.get((object_, name)) if kind in query.overlaid else None
         if row is None:
-            return NO
+            row = query.tables[kind].get(object_)
+            if row is None:
+                return YES if (object_, name) == query.self_key else NO
         direct = row.direct
-        if (query.subject in direct and direct[query.subject] is None) or (
-            query.wildcard in direct and direct[query.wildcard] is None
-        ):
+        if query.subject in direct:
+            if direct[query.subject] is None:
+                return YES
+        elif query.wildcard not in direct:
+            if not row.usersets and query.self_key is None:
+                return NO
+        elif direct[query.wildcard] is None:
+            return YES
+        if (object_, name) == query.self_key:
             return YES
         return otherwise(query, object_, depth)
 
     return step
 
 
-def _part(
-    rewrite: Rewrite, object_type: str, siblings: Mapping[str, RelationDefinition], steps: Mapping[str, Step]
-) -> _Part:
+def _part(rewrite: Rewrite, kind: str, siblings: Mapping[str, RelationDefinition], steps: Mapping[str, Step]) -> _Part:
+    object_type = kind.partition("#")[0]
     if isinstance(rewrite, Direct):
-        return _direct(steps)
+        return _direct(kind, steps)
     if isinstance(rewrite, Computed):
         return _computed(f"{object_type}#{rewrite.relation}", steps)
     if isinstance(rewrite, From):
-        return _from(rewrite, {one.type for one in siblings[rewrite.tupleset].restrictions}, steps)
-    parts = tuple(_part(part, object_type, siblings, steps) for part in parts_of(rewrite))
+        types = {one.type for one in siblings[rewrite.tupleset].restrictions}
+        return _from(rewrite, f"{object_type}#{rewrite.tupleset}", types, steps)
+    parts = tuple(_part(part, kind, siblings, steps) for part in parts_of(rewrite))
     if isinstance(rewrite, Union):
         return _union(parts)
     return _exclusion(*parts) if isinstance(rewrite, Exclusion) else _intersection(parts)
 
 
-def _direct(steps: Mapping[str, Step]) -> _Part:
-    def part(query: Query, _object: str, key: Key, depth: int) -> int:
-        row = query.overlay.get(key) or query.rows.get(key)
+def _direct(kind: str, steps: Mapping[str, Step]) -> _Part:
+    def part(query: Query, object_: str, key: Key, depth: int) -> int:
+        row = query.overlay.get(key) if kind in query.overlaid else None
         if row is None:
-            return NO
+            row = query.tables[kind].get(object_)
+            if row is None:
+                return NO
         failure: Undecidable | None = None
         try:
             if is_member(query, row):
@@ -195,16 +226,17 @@ def _computed(key: str, steps: Mapping[str, Step]) -> _Part:
     return part
 
 
-def _from(rewrite: From, types: set[str], steps: Mapping[str, Step]) -> _Part:
+def _from(rewrite: From, kind: str, types: set[str], steps: Mapping[str, Step]) -> _Part:
     tupleset, suffix = rewrite.tupleset, f"#{rewrite.relation}"
     # Mostly a tupleset leads to one type; then there is nothing to read out of the parent's id.
     only = min(types) + suffix if len(types) == 1 else ""
 
     def part(query: Query, object_: str, _key: Key, depth: int) -> int:
-        key = (object_, tupleset)
-        row = query.overlay.get(key) or query.rows.get(key)
+        row = query.overlay.get((object_, tupleset)) if kind in query.overlaid else None
         if row is None:
-            return NO
+            row = query.tables[kind].get(object_)
+            if row is None:
+                return NO
         answer, failure = NO, None
         query.left -= len(row.direct)
         for parent, rule in row.direct.items():

@@ -12,17 +12,21 @@ from collections.abc import Iterable, Mapping
 from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import Key, Row, Rule
+from mcp_gateway.authorization.engine.rows import Key, Row, Rule
 
 
-def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[str]]) -> int:
-    """Level by level from `start` to the subject."""
+def search(query: Query, start: Key, kind: str, depth: int, reach: Mapping[str, frozenset[str]]) -> int:
+    """By the way back from the subject where there is one, else level by level from `start` to the subject."""
+    known = _known(query, start, kind, depth)
+    if known is not None:
+        return known
     seen, level, edges = {start}, [start], list[tuple[Key, Key]]()
     failure: Undecidable | None = None
     while level:
         if depth == MAX_DEPTH or query.left < len(level):
             raise failure or TooComplex()
         query.left -= len(level)
+        depth += 1
         following: list[Key] = []
         for key in level:
             row = query.overlay.get(key) or query.rows.get(key)
@@ -33,7 +37,7 @@ def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[s
                     return YES
             except Undecidable as exc:
                 failure = failure or exc
-            for userset in row.usersets.values():
+            for userset in query.usersets(row):
                 if query.kind not in reach[userset.kind]:
                     continue
                 try:
@@ -44,16 +48,32 @@ def search(query: Query, start: Key, depth: int, reach: Mapping[str, frozenset[s
                     continue
                 if userset.key == query.self_key:
                     return YES
+                known = _known(query, userset.key, userset.kind, depth)
+                if known == YES:
+                    return YES
+                if known == NO:
+                    continue
                 edges.append((key, userset.key))
                 if userset.key not in seen:
                     seen.add(userset.key)
                     following.append(userset.key)
         level = following
-        depth += 1
     if failure is not None:
         raise failure
     # A tree has one edge fewer than objects; only more can close a cycle.
     return CYCLE if len(edges) >= len(seen) and _circular(seen, edges) else NO
+
+
+def _known(query: Query, key: Key, kind: str, depth: int) -> int | None:
+    """What the way back tells of one (object, relation), None when it has to be looked at."""
+    closure = query.closure()
+    if closure is None:
+        return None
+    name = f"{key[0]}#{key[1]}"
+    steps = closure.sure.get(name)
+    if steps is not None and depth + steps <= MAX_DEPTH:
+        return YES
+    return NO if kind in query.plain and name not in closure.possible else None
 
 
 def is_member(query: Query, row: Row) -> bool:

@@ -1,67 +1,90 @@
-"""Hundreds of grants on one server: look only at those that can be the subject's.
+"""Hundreds of grants on one server: which of them can be this request's, known before there is a tuple.
 
-`grant#effective` needs `audience`, and who stands in an audience is only written. So the index
-keeps, for `audience` and the groups and roles it leads to, the way back from subject to object;
-from there a query knows which grants may count, and skips the others. It skips nothing that could
-be true: conditions are ignored on the way back, and what is left is asked in full.
+`grant#effective` needs `audience`, which is only written, and `acting_for from agent`, which only
+the agent of the request has. So a query goes from its user to the audiences, or from its agent to
+the agent's grants, whichever is less, and skips every other grant. It skips nothing that could be
+true: conditions are ignored on the way, and what is left is asked in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.engine.tuples import Key
-from mcp_gateway.authorization.language.analysis import only_written
-from mcp_gateway.authorization.language.syntax import Computed, Intersection, Rewrite
+from mcp_gateway.authorization.engine.references import memberships
+from mcp_gateway.authorization.engine.wayback import Tracked
+from mcp_gateway.authorization.language.analysis import only_written, parents
+from mcp_gateway.authorization.language.syntax import Computed, From, Intersection, Rewrite
 
-_CONTEXTUAL = "in_context"
-"""Comes with the request, so the index does not know it."""
+CONTEXTUAL = "in_context"
+"""Comes with the request and is never stored."""
 
 
-def narrowing_relations(model: Model) -> dict[str, str]:
-    """`grant#effective` -> `grant#audience`: an intersection and the written part that tells subjects apart."""
+class Narrowing(NamedTuple):
+    """What an intersection cannot hold without; every part of it may be missing."""
+
+    contextual: bool
+    """The object itself is in the context of the request."""
+    parent: str
+    """`grant#agent`: written for an object that is."""
+    written: str
+    """`grant#audience`: written for the subject, or for something it is a member of."""
+
+
+def narrowings(model: Model) -> dict[str, Narrowing]:
+    """By intersection; those without any such part are left out."""
     members = only_written(model.relations)
-    found: dict[str, str] = {}
+    contextual = _contextual(model)
+    found: dict[str, Narrowing] = {}
     for object_type, definitions in model.relations.items():
         for name, definition in definitions.items():
-            for part in _parts(definition.rewrite):
-                key = f"{object_type}#{part}"
-                if key in members and part != _CONTEXTUAL and _tells_apart(model.accepted[key]):
-                    found.setdefault(f"{object_type}#{name}", key)
+            rewrite = definition.rewrite
+            computed = [f"{object_type}#{part.relation}" for part in _parts(rewrite) if isinstance(part, Computed)]
+            written = (
+                one
+                for one in computed
+                if one in members and one not in contextual and _tells_apart(model.accepted[one])
+            )
+            through = (
+                f"{object_type}#{part.tupleset}"
+                for part in _parts(rewrite)
+                if isinstance(part, From) and contextual.issuperset(parents(model.relations, object_type, part))
+            )
+            key = f"{object_type}#{name}"
+            one = Narrowing(key in contextual, next(through, ""), next(written, ""))
+            if any(one):
+                found[key] = one
     return found
 
 
-def tracked_relations(model: Model, narrowing: Iterable[str]) -> frozenset[str]:
-    """`narrowing` and all that membership in it can come through."""
-    found: set[str] = set()
-    waiting = list(narrowing)
-    while waiting:
-        key = waiting.pop()
-        if key not in found:
-            found.add(key)
-            waiting.extend(kind for kind in model.accepted[key] if "#" in kind)
+def tracked(model: Model, found: Iterable[Narrowing]) -> Tracked:
+    """The relations whose way back `found`, and every membership, goes."""
+    leading = memberships(model)
+    others = {kind for one in found for kind in (one.parent, one.written) if kind}
+    return Tracked(leading, frozenset(others - leading))
+
+
+def _contextual(model: Model) -> frozenset[str]:
+    """Relations only an object in the context of the request can have."""
+    found = {key for key in model.accepted if key.endswith(f"#{CONTEXTUAL}")}
+    size = 0
+    while size < len(found):
+        size = len(found)
+        for object_type, definitions in model.relations.items():
+            for name, definition in definitions.items():
+                computed = (one.relation for one in _parts(definition.rewrite) if isinstance(one, Computed))
+                if any(f"{object_type}#{one}" in found for one in computed):
+                    found.add(f"{object_type}#{name}")
     return frozenset(found)
 
 
-def possible_objects(starts: Iterable[str], holders: Mapping[str, set[Key]]) -> dict[str, list[str]]:
-    """`type#relation` -> objects on which one of `starts` may have it, by what is written."""
-    found: dict[str, list[str]] = {}
-    seen: set[Key] = set()
-    waiting = list(starts)
-    while waiting:
-        for key in holders.get(waiting.pop(), ()):
-            if key not in seen:
-                seen.add(key)
-                object_, relation = key
-                found.setdefault(f"{object_.partition(':')[0]}#{relation}", []).append(object_)
-                waiting.append(f"{object_}#{relation}")
-    return found
-
-
-def _parts(rewrite: Rewrite) -> list[str]:
-    parts = rewrite.parts if isinstance(rewrite, Intersection) else ()
-    return [part.relation for part in parts if isinstance(part, Computed)]
+def _parts(rewrite: Rewrite) -> Iterator[Rewrite]:
+    """Of an intersection; a relation that is another by name is an intersection of one."""
+    if isinstance(rewrite, Intersection):
+        yield from rewrite.parts
+    elif isinstance(rewrite, Computed):
+        yield rewrite
 
 
 def _tells_apart(accepted: Iterable[str]) -> bool:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeAlias
 
-from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
+from mcp_gateway.authorization.engine.conditions import CLOCK, Circumstances, Undecidable
 from mcp_gateway.authorization.engine.model import subject_kind
-from mcp_gateway.authorization.engine.narrowing import possible_objects
+from mcp_gateway.authorization.engine.narrowing import CONTEXTUAL, Narrowing
 from mcp_gateway.authorization.engine.outcome import MAX_STEPS, YES
-from mcp_gateway.authorization.engine.tuples import Key, Row, TupleIndex, Userset
+from mcp_gateway.authorization.engine.rows import EMPTY, FEW, Key, Row, Userset
+from mcp_gateway.authorization.engine.tuples import TupleIndex
+from mcp_gateway.authorization.engine.wayback import Closure, Tracked
 
 NOWHERE = 1 << 60
 """Of `Query.lowest`: no cycle was met."""
 
 Step: TypeAlias = Callable[["Query", str, int], int]
 """(query, object, depth) -> an outcome; one per relation of the model."""
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Program(NamedTuple):
@@ -25,29 +29,37 @@ class Program(NamedTuple):
     """`type#relation` -> its function."""
     kinds: frozenset[str]
     """Every kind of subject the model knows."""
-    narrowing: Mapping[str, str]
-    """An intersection -> the written relation that tells whose it can be."""
-    tracked: frozenset[str]
+    narrowing: Mapping[str, Narrowing]
+    tracked: Tracked
     """Relations the index keeps the way back for."""
+    plain: frozenset[str]
+    """Memberships where no way back means no."""
 
 
 class Query:
-    """All questions of one subject at one moment. Not shared between subjects or revisions."""
+    """All questions of one subject at one moment. Not shared between subjects or revisions.
+
+    A row of `overlay` counts instead of the stored one, so it holds what is stored, and more.
+    """
 
     __slots__ = (
-        "_holders",
-        "_possible",
+        "_back",
+        "_candidates",
+        "_closure",
         "_program",
         "at",
         "kind",
         "left",
         "lowest",
         "memo",
+        "overlaid",
         "overlay",
+        "plain",
         "position",
         "rows",
         "self_key",
         "subject",
+        "tables",
         "wildcard",
     )
 
@@ -64,15 +76,20 @@ class Query:
             raise Undecidable(f"`{subject}` is no subject of this model")
         object_, hash_, relation = subject.partition("#")
         self._program = program
-        self._holders = index.holders if index.tracked is program.tracked else None
-        self._possible: dict[str, list[str]] | None = None
+        # A userset may be what a row names, without a way from anybody to it.
+        self._back = None if hash_ or index.tracked is not program.tracked else index.back
+        self._closure: Closure | None = None
+        self._candidates: dict[str, Collection[str] | None] = {}
         self.rows = index.rows
+        self.tables = index.tables
         self.overlay = overlay
+        self.overlaid = {f"{one.partition(':')[0]}#{name}" for one, name in overlay} if overlay else _NONE
         self.subject = subject
         self.kind = kind.removesuffix(":*")
         self.wildcard = "" if hash_ else f"{kind}:*"
         self.self_key = (object_, relation) if hash_ else None
         self.at = at
+        self.plain = program.plain if at.now is not None and CLOCK not in at.context else _NONE
         self.memo: dict[Key, int] = {}
         self.position = 0
         self.lowest = NOWHERE
@@ -87,28 +104,73 @@ class Query:
         self.left = MAX_STEPS
         return step(self, object_, 0) == YES
 
+    def closure(self) -> Closure | None:
+        """What the subject is in, by the way back; None where that does not tell everything."""
+        if self._closure is None and self._back is not None:
+            added = self._added(self._back.tracked.memberships) if self.overlaid else ()
+            if added is None:
+                self._back = None
+            else:
+                self._closure = self._back.closure(self.subject, self.wildcard, added)
+        return self._closure
+
     def usersets(self, row: Row) -> Iterable[Userset]:
         """Those of a row that may count for this subject; all of them while they are few."""
-        if row.by_kind is None or self._holders is None or self.self_key is not None:
+        if row.by_kind is None or self._back is None:
             return row.usersets.values()
-        # What the request itself adds, the way back does not know.
-        if not self._program.tracked.isdisjoint(self._added()):
-            return row.usersets.values()
-        if self._possible is None:
-            self._possible = possible_objects((self.subject, self.wildcard), self._holders)
-        return self._narrowed(row.by_kind, self._possible)
+        return self._narrowed(row.by_kind)
 
-    def _narrowed(
-        self, by_kind: Mapping[str, Mapping[str, Userset]], possible: Mapping[str, list[str]]
-    ) -> Iterator[Userset]:
+    def _narrowed(self, by_kind: Mapping[str, Mapping[str, Userset]]) -> Iterator[Userset]:
         for kind, usersets in by_kind.items():
-            narrowing = self._program.narrowing.get(kind)
-            if narrowing is None:
+            if kind not in self._candidates:
+                self._candidates[kind] = self._candidates_of(kind)
+            candidates = self._candidates[kind]
+            if candidates is None:
                 yield from usersets.values()
-                continue
-            suffix = kind[kind.index("#") :]
-            found = (usersets.get(object_ + suffix) for object_ in possible.get(narrowing, ()))
-            yield from (userset for userset in found if userset is not None)
+            elif len(candidates) > len(usersets):
+                yield from (userset for name, userset in usersets.items() if name in candidates)
+            else:
+                yield from (usersets[name] for name in candidates if name in usersets)
 
-    def _added(self) -> Iterator[str]:
-        return (f"{object_.partition(':')[0]}#{relation}" for object_, relation in self.overlay)
+    def _candidates_of(self, kind: str) -> Collection[str] | None:
+        """All of a kind that can count, as `grant:1#effective`; None when that is not known."""
+        narrowing = self._program.narrowing.get(kind)
+        if narrowing is None:
+            closure = self.closure() if kind in self.plain else None
+            return closure.possible if closure is not None else None
+        objects = self._objects(narrowing)
+        suffix = kind[kind.index("#") :]
+        return None if objects is None else {object_ + suffix for object_ in objects}
+
+    def _objects(self, narrowing: Narrowing) -> Iterable[str] | None:
+        acting = [object_ for object_, relation in self.overlay if relation == CONTEXTUAL]
+        if narrowing.contextual:
+            return acting
+        by_agent = by_user = None
+        if narrowing.parent and self._back is not None and narrowing.parent not in self.overlaid:
+            by_agent = self._back.written_for(narrowing.parent, acting)
+            if len(by_agent) <= FEW:
+                return by_agent
+        if narrowing.written and narrowing.written not in self.overlaid:
+            closure = self.closure()
+            if closure is not None and self._back is not None:
+                subjects = (self.subject, self.wildcard, *closure.possible)
+                by_user = self._back.written_for(narrowing.written, subjects)
+        return min((one for one in (by_agent, by_user) if one is not None), key=len, default=None)
+
+    def _added(self, memberships: Collection[str]) -> list[str] | None:
+        """Usersets the overlay puts the subject in; None when it says more than that."""
+        found: list[str] = []
+        for (object_, relation), row in self.overlay.items():
+            kind = f"{object_.partition(':')[0]}#{relation}"
+            if kind not in memberships:
+                continue
+            stored = self.tables[kind].get(object_, EMPTY)
+            if row.usersets is not stored.usersets and (row.usersets or stored.usersets):
+                return None
+            for subject in (self.subject, self.wildcard):
+                if subject in row.direct:
+                    if row.direct[subject] is not None:
+                        return None
+                    found.append(f"{object_}#{relation}")
+        return found

@@ -1,147 +1,168 @@
-"""The relationships in memory: for each (object, relation) one immutable row. Holds only tuples the model accepts.
-
-Rows are replaced, never changed, so a query that has begun keeps what it saw. Rows that are alike
-are one object: `enabled user:*` stands once in memory however many tools are enabled.
-"""
+"""The relationships in memory: a table of rows per relation, and the way back. Holds only tuples the model accepts."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from mcp_gateway.authorization.engine.conditions import BoundCondition
-from mcp_gateway.authorization.engine.model import Model, subject_kind
+from mcp_gateway.authorization.engine.loading import Loader, accepted_rule, in_rows
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.rows import (
+    EMPTY,
+    Key,
+    Row,
+    Rows,
+    Rule,
+    Table,
+    Userset,
+    only_subject,
+    place,
+    row_of,
+)
+from mcp_gateway.authorization.engine.wayback import Tracked, WayBack
 from mcp_gateway.storage.relationships import RelationshipTuple
+
+__all__ = ["EMPTY", "Key", "Renewal", "Row", "Rule", "TupleIndex", "Userset", "accepted_rule", "place"]
 
 _log = logging.getLogger(__name__)
 
-Key: TypeAlias = tuple[str, str]
-"""(object, relation)."""
-
-Rule: TypeAlias = BoundCondition | None
+_NEW_ALIKE = 100_000
+"""Shared rows added after loading before sharing starts anew: what nobody uses any more is let go then."""
 
 
-class Userset(NamedTuple):
-    """`group:eng#member`, ready to hop to."""
+class Renewal(NamedTuple):
+    """One row as it will be, and what that changes on the way back."""
 
-    key: Key
     kind: str
-    """`group#member`."""
-    condition: Rule
-
-
-class Row(NamedTuple):
-    """Everything written for one relation of one object."""
-
-    direct: Mapping[str, Rule]
-    """Subjects without a relation, `user:*` among them."""
-    usersets: Mapping[str, Userset]
-    by_kind: Mapping[str, Mapping[str, Userset]] | None = None
-    """The usersets once more by kind, when they are many."""
-
-
-EMPTY = Row({}, {})
-
-_MANY = 16
+    object: str
+    row: Row | None
+    removed: tuple[tuple[str, bool], ...]
+    """(subject, whether it had a condition)."""
+    added: tuple[tuple[str, bool], ...]
 
 
 class TupleIndex:
-    """Mutated by one owner; readers take `rows` and look."""
+    """Mutated by one owner; readers take `tables` or `rows` and look."""
 
-    def __init__(self, model: Model, *, tracked: frozenset[str] = frozenset()) -> None:
+    def __init__(self, model: Model, *, tracked: Tracked | None = None) -> None:
         self._model = model
-        self.tracked = tracked
-        self._alike: dict[str, Row] = {}
-        self.rows: dict[Key, Row] = {}
-        self.holders: dict[str, set[Key]] = {}
-        """Subject -> the tracked (object, relation) it is written for."""
-        self.stored_in_context: set[tuple[str, str]] = set()
-        """(subject, object) of tuples nobody may store; while there is one, nothing is allowed."""
+        self.tracked = tracked or Tracked()
+        self.adopt(Loader(model, self.tracked))
 
     def load(self, tuples: Iterable[RelationshipTuple]) -> None:
         """Replace everything by `tuples`."""
-        self.rows = {}
-        self.holders = {}
-        self._alike = {}
-        self.stored_in_context = set()
-        self.apply((True, one) for one in tuples)
+        loader = Loader(self._model, self.tracked)
+        loader.add(in_rows(tuples))
+        self.adopt(loader)
+
+    def adopt(self, loader: Loader) -> None:
+        """Replace everything by what `loader` has read, all at once."""
+        loader.finish()
+        self.tables: Mapping[str, Table] = loader.tables
+        self.rows: Mapping[Key, Row] = Rows(loader.tables)
+        self.back: WayBack = loader.back
+        self.stored_in_context: set[tuple[str, str]] = loader.stored_in_context
+        """(subject, object) of tuples nobody may store; while there is one, nothing is allowed."""
+        self._alike = loader.alike()
+        self._alike_limit = len(self._alike) + _NEW_ALIKE
 
     def apply(self, changes: Iterable[tuple[bool, RelationshipTuple]]) -> None:
-        """Each change is (written, tuple); every touched row is copied once, then replaced."""
-        open_rows: dict[Key, tuple[dict[str, Rule], dict[str, Userset]]] = {}
-        for written, one in changes:
-            if one.relation == "in_context":
-                (self.stored_in_context.add if written else self.stored_in_context.discard)((one.subject, one.object))
-                continue
-            key = (one.object, one.relation)
-            if key not in open_rows:
-                row = self.rows.get(key, EMPTY)
-                open_rows[key] = (dict(row.direct), dict(row.usersets))
-            # A condition may have changed: what stood there goes first.
-            for subjects in open_rows[key]:
-                subjects.pop(one.subject, None)
-            if written:
-                self._put(one, *open_rows[key])
-        for key, (direct, usersets) in open_rows.items():
-            self._replace(key, direct, usersets)
+        """Each change is (written, tuple); all count at once, the last one where there are several."""
+        self.commit(list(self.renewals(changes)))
 
-    def _put(self, one: RelationshipTuple, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
+    def renewals(self, changes: Iterable[tuple[bool, RelationshipTuple]]) -> Iterator[Renewal]:
+        """What `changes` come to, row by row. Nothing counts before `commit`, so a caller may pause in between."""
+        touched: dict[Key, dict[str, RelationshipTuple | None]] = {}
+        for written, one in changes:
+            touched.setdefault((one.object, one.relation), {})[one.subject] = one if written else None
+        for (object_, relation), subjects in touched.items():
+            kind = f"{object_.partition(':')[0]}#{relation}"
+            if relation == "in_context":
+                yield self._contextual(object_, subjects)
+            elif kind in self.tables:
+                yield self._renewal(kind, object_, subjects)
+            else:
+                self._warn(one for one in subjects.values() if one is not None)
+
+    def commit(self, renewals: Iterable[Renewal]) -> None:
+        """Let `renewals` count, all at once."""
+        for kind, object_, row, removed, added in renewals:
+            if kind == _IN_CONTEXT:
+                self.stored_in_context.difference_update((subject, object_) for subject, _ in removed)
+                self.stored_in_context.update((subject, object_) for subject, _ in added)
+                continue
+            table = self.tables[kind]
+            if row is None:
+                table.pop(object_, None)
+            else:
+                table[object_] = row
+            if removed or added:
+                self._lead_back(kind, object_, removed, added)
+
+    def _contextual(self, object_: str, subjects: Mapping[str, RelationshipTuple | None]) -> Renewal:
+        removed = tuple((subject, False) for subject, one in subjects.items() if one is None)
+        added = tuple((subject, False) for subject, one in subjects.items() if one is not None)
+        return Renewal(_IN_CONTEXT, object_, None, removed, added)
+
+    def _renewal(self, kind: str, object_: str, subjects: Mapping[str, RelationshipTuple | None]) -> Renewal:
+        before = self.tables[kind].get(object_, EMPTY)
+        direct, usersets = dict(before.direct), dict(before.usersets)
+        for subject, one in subjects.items():
+            direct.pop(subject, None)
+            usersets.pop(subject, None)
+            rule = one and self._accepted(one)
+            if one is not None and not isinstance(rule, str):
+                place(subject, rule, direct, usersets)
+        row = row_of(direct, usersets)
+        removed: tuple[tuple[str, bool], ...] = ()
+        added: tuple[tuple[str, bool], ...] = ()
+        if kind in self.back.plain:
+            removed, added = _written(before, subjects), _written(row, subjects)
+        return Renewal(kind, object_, self._shared(row) if direct or usersets else None, removed, added)
+
+    def _accepted(self, one: RelationshipTuple) -> Rule | str:
         rule = accepted_rule(self._model, one)
         if isinstance(rule, str):
-            _log.warning("a stored relationship is ignored: %s (%s %s %s)", rule, one.subject, one.relation, one.object)
-        else:
-            place(one.subject, rule, direct, usersets)
+            self._warn((one,))
+        return rule
 
-    def _replace(self, key: Key, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
-        if f"{key[0].partition(':')[0]}#{key[1]}" in self.tracked:
-            self._track(key, {*direct, *usersets})
-        if not direct and not usersets:
-            self.rows.pop(key, None)
-        elif len(direct) == 1 and not usersets and None in direct.values():
-            (subject,) = direct
-            self.rows[key] = self._alike.setdefault(subject, Row(direct, EMPTY.usersets))
-        else:
-            self.rows[key] = Row(direct, usersets or EMPTY.usersets, _by_kind(usersets))
+    def _shared(self, row: Row) -> Row:
+        subject = only_subject(row)
+        if subject is None:
+            return row
+        if len(self._alike) > self._alike_limit:
+            self._alike = {}
+        return self._alike.setdefault(subject, row)
 
-    def _track(self, key: Key, subjects: set[str]) -> None:
-        row = self.rows.get(key, EMPTY)
-        before = {*row.direct, *row.usersets}
-        for subject in before - subjects:
-            self.holders[subject].discard(key)
-            if not self.holders[subject]:
-                del self.holders[subject]
-        for subject in subjects - before:
-            self.holders.setdefault(subject, set()).add(key)
+    def _lead_back(
+        self, kind: str, object_: str, removed: Iterable[tuple[str, bool]], added: Iterable[tuple[str, bool]]
+    ) -> None:
+        membership = kind in self.tracked.memberships
+        name = f"{object_}#{kind.partition('#')[2]}" if membership else object_
+        for subject, conditional in removed:
+            self.back.remove(kind, name, subject, conditional=conditional)
+        for subject, conditional in added:
+            self.back.add(kind, name, subject, conditional=conditional)
+        if membership:
+            self.back.forget_closures()
 
-
-def accepted_rule(model: Model, one: RelationshipTuple) -> Rule | str:
-    """The condition of a tuple the model accepts (None = unconditional), or what is wrong with it."""
-    condition = one.condition
-    problem = model.objection(one.object, one.relation, one.subject, condition.name if condition else "")
-    if problem is not None:
-        return problem
-    if condition is None:
-        return None
-    try:
-        return model.bind(condition.name, condition.context)
-    except ValueError as exc:
-        return str(exc)
+    def _warn(self, ignored: Iterable[RelationshipTuple]) -> None:
+        for one in ignored:
+            why = accepted_rule(self._model, one)
+            _log.warning("a stored relationship is ignored: %s (%s %s %s)", why, one.subject, one.relation, one.object)
 
 
-def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
-    """Put a subject where its kind belongs."""
-    object_, hash_, relation = subject.partition("#")
-    if hash_:
-        usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule)
-    else:
-        direct[subject] = rule
+_IN_CONTEXT = "#in_context"
+"""Of a `Renewal`; no relation of a model is called that."""
 
 
-def _by_kind(usersets: Mapping[str, Userset]) -> Mapping[str, Mapping[str, Userset]] | None:
-    if len(usersets) <= _MANY:
-        return None
-    found: dict[str, dict[str, Userset]] = {}
-    for subject, userset in usersets.items():
-        found.setdefault(userset.kind, {})[subject] = userset
-    return found
+def _written(row: Row, subjects: Iterable[str]) -> tuple[tuple[str, bool], ...]:
+    """Those of `subjects` the row holds, each with whether under a condition."""
+    found: list[tuple[str, bool]] = []
+    for subject in subjects:
+        if subject in row.direct:
+            found.append((subject, row.direct[subject] is not None))
+        elif subject in row.usersets:
+            found.append((subject, row.usersets[subject].condition is not None))
+    return tuple(found)
