@@ -179,6 +179,41 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_the_revision_of_an_answer_is_the_one_that_was_followed",
     ),
     Promise(
+        "What another system writes into the server reaches the replica.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_what_another_system_writes_into_the_server_reaches_the_replica",
+    ),
+    Promise(
+        "A write is decided by what the server holds this moment.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_a_write_is_decided_by_what_the_server_holds_this_moment",
+    ),
+    Promise(
+        "A server that falls silent ends reads at the bound and is followed again afterwards.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_a_server_that_falls_silent_ends_reads_at_the_bound_and_is_followed_again_afterwards",
+    ),
+    Promise(
+        "Writes are denied at once when the server is gone.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_writes_are_denied_at_once_when_the_server_is_gone",
+    ),
+    Promise(
+        "What we take away is gone although the server is silent.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_what_we_take_away_is_gone_although_the_server_is_silent",
+    ),
+    Promise(
+        "A change the log lost is found repaired and alarmed.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_a_change_the_log_lost_is_found_repaired_and_alarmed",
+    ),
+    Promise(
+        "An in context another system stored denies everything until it is gone.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_an_in_context_another_system_stored_denies_everything_until_it_is_gone",
+    ),
+    Promise(
         "People can search what the backend decides by.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_people_can_search_what_the_backend_decides_by",
