@@ -198,6 +198,7 @@ PUBLIC: dict[str, Public] = {
     "tool.unavailable": Public(-32602, 200),
     "server.unavailable": Public(-32602, 404),
     "resource.denied": Public(1001, 200),
+    "rule.denied": Public(1001, 200),
     "authorization.unavailable": Public(1002, 503, 1),
     "relationship.stale": Public(1002, 503, 1),
     "audit.unavailable": Public(1002, 503, 5),

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from mcp_gateway.authorization.explaining import Explaining, Memberships, Visible
+from mcp_gateway.authorization.explaining import Explaining, Memberships
 from mcp_gateway.authorization.judge import (
     CAN_CALL,
     CAN_CALL_DIRECTLY,
@@ -19,14 +19,17 @@ from mcp_gateway.authorization.judge import (
     sides,
     within_scope,
 )
+from mcp_gateway.authorization.listing import Visible, candidates, list_questions, listed
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Relationships
 from mcp_gateway.authorization.resources import Identified, identify
+from mcp_gateway.authorization.rules import NO_RULES, Bound, Facts, RuleBook, narrow
 from mcp_gateway.authorization.switches import switched_off, switched_on
 from mcp_gateway.errors import AuthorizationUnavailable
+from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
 from mcp_gateway.model.ids import GATEWAY, ToolId
 from mcp_gateway.model.principal import Person, Principal
-from mcp_gateway.model.tool import ReviewState, Risk, Tool
+from mcp_gateway.model.tool import Mode, ReviewState, Risk, Tool
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage import switches as stored_switches
 
@@ -35,18 +38,32 @@ _KEPT_LISTS = 1_000
 
 T = TypeVar("T")
 
+_Given: TypeAlias = tuple[str | None, ...]
+"""What of the request the rules for lists read."""
+
 _Key: TypeAlias = tuple[str, str, Memberships, bool, str, str, ReviewState, Identified]
 
 
 class Authorization(Explaining):
     """One per process. A `storage.Follower`: what it has followed binds the next decision."""
 
-    def __init__(self, relationships: Relationships, *, cached_decisions: int = _CACHED_DECISIONS) -> None:
+    def __init__(
+        self,
+        relationships: Relationships,
+        *,
+        cached_decisions: int = _CACHED_DECISIONS,
+        book: RuleBook = NO_RULES,
+    ) -> None:
         self._relationships = relationships
+        self._book = book
+        # Without rules a call must not pay for them: None is asked once per decision.
+        self._spoken = None if book.says_nothing else book
         self._cached_decisions = cached_decisions
         self._off: frozenset[str] = frozenset()
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
-        self._visible: OrderedDict[tuple[str, str, Memberships, int], tuple[Sequence[Tool], Visible]] = OrderedDict()
+        self._visible: OrderedDict[tuple[str, str, Memberships, _Given, int], tuple[Sequence[Tool], Visible]] = (
+            OrderedDict()
+        )
 
     async def load(self, database: Database) -> None:
         """Read every relationship and what is switched off; until then everything is denied."""
@@ -62,6 +79,12 @@ class Authorization(Explaining):
         self._relationships = relationships
         self.forget()
 
+    def adopt_rules(self, book: RuleBook) -> None:
+        """Narrow by another book from the next decision on."""
+        self._book = book
+        self._spoken = None if book.says_nothing else book
+        self.forget()
+
     async def follow(self, changes: Sequence[Change]) -> None:
         self.forget()
         self._off = stored_switches.after(self._off, changes)
@@ -72,8 +95,17 @@ class Authorization(Explaining):
         self._cache.clear()
         self._visible.clear()
 
-    async def decide(self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], *, now: float) -> Decision:
-        """May this agent, acting for this user, make this call?"""
+    async def decide(
+        self,
+        principal: Principal,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        *,
+        now: float,
+        request: Request | None = None,
+    ) -> Decision:
+        """May this agent, acting for this user, make this call? Rules read the time and the request anew each time."""
+        bound = None if self._spoken is None and tool.mode is None else self._bound(tool)
         resources = identify(tool.server, tool.resources, arguments) if tool.resources else ()
         in_scope = within_scope(principal.scopes, tool.risk)
         key = (
@@ -89,29 +121,39 @@ class Authorization(Explaining):
         known = self._cache.get(key)
         if known is not None and (known.valid_until is None or now < known.valid_until):
             self._cache.move_to_end(key)
-            return known
-        decision = await self._decide(principal, tool, resources, now)
-        decision = switched_off(decision, principal, tool, self._off) if self._off else decision
-        self._keep(key, decision, now)
-        return decision
+            if bound is None:
+                return known
+        else:
+            more = bound.checks(principal.user) if bound else ()
+            known = await self._decide(principal, tool, resources, now, more=more)
+            known = switched_off(known, principal, tool, self._off) if self._off else known
+            self._keep(key, known, now, more)
+        return known if bound is None else _narrowed(known, bound, principal, tool, resources, arguments, now, request)
 
-    async def visible(self, principal: Principal, tools: Sequence[Tool], *, now: float) -> Visible:
+    async def visible(
+        self, principal: Principal, tools: Sequence[Tool], *, now: float, request: Request | None = None
+    ) -> Visible:
         """The tools to list: the rule of `decide` without the arguments. Kept per principal and sequence of tools."""
-        key = (principal.user, principal.agent, principal.memberships, id(tools))
+        given = self._book.given(request) if self._spoken is not None else ()
+        key = (principal.user, principal.agent, principal.memberships, given, id(tools))
         kept = self._visible.get(key)
         if kept is not None and kept[0] is tools and (kept[1].valid_until is None or now < kept[1].valid_until):
             self._visible.move_to_end(key)
             return kept[1]
-        visible = await self._see(principal, tools, now)
+        visible = await self._see(principal, tools, now, request)
         if visible.revision == self._relationships.revision:
             self._visible[key] = (tools, visible)
             if len(self._visible) > _KEPT_LISTS:
                 self._visible.popitem(last=False)
         return visible
 
-    async def _see(self, principal: Principal, tools: Sequence[Tool], now: float) -> Visible:
+    async def _see(
+        self, principal: Principal, tools: Sequence[Tool], now: float, request: Request | None = None
+    ) -> Visible:
         in_context = _in_context(principal)
         held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
+        if self._spoken is not None or any(tool.mode is Mode.OBSERVE for tool in tools):
+            return await self._see_narrowed(principal, tools, held, now, request)
         listed_ids = frozenset(map(ToolId, held.objects))
         return Visible(
             tools=tuple(tool.id for tool in tools if tool.id in listed_ids),
@@ -121,6 +163,18 @@ class Authorization(Explaining):
             valid_until=held.valid_until,
             ids=listed_ids,
         )
+
+    async def _see_narrowed(
+        self, principal: Principal, tools: Sequence[Tool], held: Held, now: float, request: Request | None
+    ) -> Visible:
+        """The same with rules, roles and what is only observed; one batch of questions for all tools."""
+        legs, bounds = self._relationships.legs, {tool.id: self._bound(tool) for tool in tools}
+        closed = self._closed(principal.user, principal.agent, GATEWAY)
+        open_ = [] if closed else [tool for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
+        chosen = candidates(open_, held, bounds)
+        asked = list_questions(principal, chosen, held, bounds, legs)
+        answers = await self._ask(asked, _in_context(principal), now) if asked else None
+        return listed(principal, chosen, held, answers, bounds, legs, now=now, request=request)
 
     async def usable_by(self, person: Person, tools: Sequence[Tool], *, now: float) -> frozenset[ToolId]:
         """The tools this person could use without an agent; for the first-party pages, which never call."""
@@ -144,14 +198,42 @@ class Authorization(Explaining):
         }
 
     async def _decide_now(
-        self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False
+        self,
+        principal: Principal,
+        tool: Tool,
+        resources: Identified,
+        now: float,
+        *,
+        every_side: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        request: Request | None = None,
     ) -> Decision:
-        decision = await self._decide(principal, tool, resources, now, every_side=every_side)
-        return switched_off(decision, principal, tool, self._off)
+        bound = self._bound(tool)
+        more = bound.checks(principal.user) if bound else ()
+        decision = await self._decide(principal, tool, resources, now, every_side=every_side, more=more)
+        decision = switched_off(decision, principal, tool, self._off)
+        if bound is None:
+            return decision
+        return _narrowed(decision, bound, principal, tool, resources, arguments, now, request)
+
+    def _scopes_beyond(self, tool: Tool) -> tuple[str, ...]:
+        bound = self._bound(tool)
+        return bound.scopes if bound else ()
+
+    def _bound(self, tool: Tool) -> Bound | None:
+        return self._book.of(tool)
 
     async def _decide(
-        self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False
+        self,
+        principal: Principal,
+        tool: Tool,
+        resources: Identified,
+        now: float,
+        *,
+        every_side: bool = False,
+        more: tuple[Check, ...] = (),
     ) -> Decision:
+        """By the relationships alone; `more` is asked along, for the rules."""
         refusal = self._relationships.refusal
         if refusal is not None:
             return deny(Reason(refusal))
@@ -159,7 +241,7 @@ class Authorization(Explaining):
         in_context = _in_context(principal)
         # What changes something is decided by the newest state a remote backend can give.
         fresh = tool.risk is not Risk.READ
-        first = await self._ask(questions(principal, tool, resources), in_context, now, fresh=fresh)
+        first = await self._ask((*questions(principal, tool, resources), *more), in_context, now, fresh=fresh)
         decision = judge(principal, tool, resources, answers=first, legs=legs)
         if decision.allowed and not every_side:
             return decision
@@ -182,14 +264,20 @@ class Authorization(Explaining):
     ) -> Held:
         relationships = self._relationships
         agent = (in_context.agent, GATEWAY) if in_context else ()
-        if relationships.refusal is not None or not self._off.isdisjoint((subject, *agent)):
+        if self._closed(subject, *agent):
             return Held((), relationships.revision, relationships.model_id, now)
         approved = [tool.id for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
         return await _available(relationships.held(subject, relation, approved, in_context=in_context, now=now))
 
-    def _keep(self, key: _Key, decision: Decision, now: float) -> None:
+    def _closed(self, *ids: str) -> bool:
+        """Nothing is allowed: nobody can answer, or one of these is switched off."""
+        return self._relationships.refusal is not None or not self._off.isdisjoint(ids)
+
+    def _keep(self, key: _Key, decision: Decision, now: float, more: tuple[Check, ...]) -> None:
         """Keep what was fully answered at the present revision and still holds a moment from now."""
         current = self._relationships
+        if any(check not in decision.answers for check in more):
+            return
         if any(reason.code == "relationship.unknown" for reason in decision.reasons):
             return
         if (decision.revision, decision.model_id) != (current.revision, current.model_id):
@@ -199,6 +287,22 @@ class Authorization(Explaining):
         self._cache[key] = decision
         if len(self._cache) > self._cached_decisions:
             self._cache.popitem(last=False)
+
+
+def _narrowed(
+    decision: Decision,
+    bound: Bound,
+    principal: Principal,
+    tool: Tool,
+    resources: Identified,
+    arguments: Mapping[str, Any] | None,
+    now: float,
+    request: Request | None,
+) -> Decision:
+    answers = decision.answers
+    return narrow(
+        decision, bound, Facts(principal, tool, bound.classification, request, now, answers, arguments, resources)
+    )
 
 
 def _in_context(principal: Principal) -> InContext:

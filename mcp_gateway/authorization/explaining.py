@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from mcp_gateway.authorization import beyond
 from mcp_gateway.authorization.discovery import Access, access
 from mcp_gateway.authorization.explain import Explanation, explanation
 from mcp_gateway.authorization.judge import judge_resource, resource_questions
+from mcp_gateway.authorization.listing import Visible
 from mcp_gateway.authorization.relationships import Answers, InContext, Relationships
 from mcp_gateway.authorization.resources import Identified, Resource, Unidentified, identify
+from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
 from mcp_gateway.model.ids import AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Principal
@@ -21,22 +23,6 @@ from mcp_gateway.model.tool import Tool
 _EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
 
 Memberships: TypeAlias = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """The tools a principal may see: those on which `can_call` holds. Arguments and scope are judged on the call."""
-
-    tools: tuple[ToolId, ...]
-    """In the order they were given."""
-    depends_on_resource: frozenset[ToolId]
-    """Those of them whose call also needs a right to the resource it names."""
-    revision: int
-    model_id: str
-    valid_until: float | None
-    """Epoch seconds after which the list may change by itself; None = until the next revision."""
-    ids: frozenset[ToolId]
-    """`tools` as a set; the same object as long as the answer is kept."""
 
 
 class Explaining(ABC):
@@ -54,15 +40,18 @@ class Explaining(ABC):
         now: float,
         scopes: frozenset[str] | None = None,
         memberships: Memberships = (),
+        request: Request | None = None,
     ) -> Explanation:
         """What `decide` would say of a principal who need not exist, with every side asked; scopes None = all.
 
         Without arguments it is the tool itself that is explained: why it is listed or not.
         """
-        principal = _hypothetical(user, agent, scopes, memberships)
+        principal = _hypothetical(user, agent, scopes, memberships, more=self._scopes_beyond(tool))
         named = () if arguments is None else identify(tool.server, tool.resources, arguments)
         asked = replace(tool, resources=()) if arguments is None else tool
-        decision = await self._decide_now(principal, asked, named, now, every_side=True)
+        decision = await self._decide_now(
+            principal, asked, named, now, every_side=True, arguments=arguments, request=request
+        )
         resources = () if isinstance(named, Unidentified) else named
         found = await self.accessible(principal, (tool,), now=now)
         return explanation(
@@ -117,12 +106,29 @@ class Explaining(ABC):
 
     @abstractmethod
     async def _decide_now(
-        self, principal: Principal, tool: Tool, resources: Identified, now: float, *, every_side: bool = False
+        self,
+        principal: Principal,
+        tool: Tool,
+        resources: Identified,
+        now: float,
+        *,
+        every_side: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        request: Request | None = None,
     ) -> Decision:
-        """The decision, past everything kept; with `every_side` also an allow names its sides."""
+        """The decision, past everything kept; with `every_side` also an allow names its sides.
+
+        Without arguments it is that of a list.
+        """
 
     @abstractmethod
-    async def _see(self, principal: Principal, tools: Sequence[Tool], now: float) -> Visible: ...
+    def _scopes_beyond(self, tool: Tool) -> tuple[str, ...]:
+        """The scopes a policy asks for beyond those that follow from the risk."""
+
+    @abstractmethod
+    async def _see(
+        self, principal: Principal, tools: Sequence[Tool], now: float, request: Request | None = None
+    ) -> Visible: ...
 
     @abstractmethod
     async def _ask(self, checks: Sequence[Check], in_context: InContext | None, now: float) -> Answers: ...
@@ -132,6 +138,13 @@ class Explaining(ABC):
         """The tuples behind every yes."""
 
 
-def _hypothetical(user: UserId, agent: AgentId, scopes: frozenset[str] | None, memberships: Memberships) -> Principal:
-    scopes = _EVERY_SCOPE if scopes is None else scopes
+def _hypothetical(
+    user: UserId,
+    agent: AgentId,
+    scopes: frozenset[str] | None,
+    memberships: Memberships,
+    *,
+    more: tuple[str, ...] = (),
+) -> Principal:
+    scopes = _EVERY_SCOPE.union(more) if scopes is None else scopes
     return Principal(user, agent, scopes, audience="", token_id="", expires_at=0, memberships=memberships)

@@ -7,7 +7,7 @@ judge(...)      what was asked and answered -> Decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from mcp_gateway.authorization.relationships import Answers, Legs
@@ -93,13 +93,23 @@ def public_code(decision: Decision) -> str:
     codes = {reason.code for reason in decision.reasons}
     if any(code.startswith(("relationship.", "decision.")) for code in codes):
         return "authorization.unavailable"
-    beyond_resources = {code for code in codes if not code.startswith("resource.")}
-    if beyond_resources == {"scope.insufficient"}:
+    of_call = {finding.id for finding in decision.rules if finding.of_call}
+    hiding = {reason.code for reason in decision.reasons if not _is_of_call(reason, of_call)}
+    if hiding == {"scope.insufficient"}:
         # Before the resource: without the scope nobody learns whether there is such a resource.
         return "scope.insufficient"
-    if codes and not beyond_resources:
-        return "resource.denied"
+    if codes and not hiding:
+        return "resource.denied" if any(map(_is_of_resource, codes)) else "rule.denied"
     return "tool.unavailable"
+
+
+def _is_of_call(reason: Reason, rules: Collection[str]) -> bool:
+    """It is about what this call names: the tool itself is listed."""
+    return _is_of_resource(reason.code) or (reason.code.startswith("rule.") and reason.evidence in rules)
+
+
+def _is_of_resource(code: str) -> bool:
+    return code.startswith("resource.")
 
 
 def _objections(

@@ -167,8 +167,13 @@ def _step(document: Any, token: str) -> Any:
 
 def _has_twin(members: Mapping[str, Any], token: str) -> bool:
     """Another key would be taken for this one by a reader who ignores case or form, as Go's JSON decoder does."""
-    plain = _folded_token(token)
-    return any(folded(key) == plain and key != token for key in members)
+    length = len(token) if token.isascii() else -1
+    for key in members:
+        # Two plain keys of different length differ in more than case.
+        possible = len(key) == length or length < 0 or not key.isascii()
+        if possible and key != token and folded(key) == _folded_token(token):
+            return True
+    return False
 
 
 _folded_token = lru_cache(maxsize=1024)(folded)

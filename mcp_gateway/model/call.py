@@ -37,6 +37,8 @@ class Request:
     """Digest of the legacy session id; None in the modern era."""
     param_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """`Mcp-Param-*` headers by lower-case name; a guard compares them with the arguments."""
+    address: str | None = None
+    """The client's IP address; None when the connection does not tell one."""
 
 
 @dataclass(frozen=True, slots=True)

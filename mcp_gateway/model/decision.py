@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Any, Literal, NoReturn
 
 
 class Effect(Enum):
@@ -45,6 +45,17 @@ class Obligation:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleFinding:
+    """What one rule said, and the attributes it is allowed to leave in the audit."""
+
+    id: str
+    result: Literal["held", "denied", "undecidable"]
+    of_call: bool = False
+    """It reads the arguments: the tool stays listed, whatever the rule says of one call."""
+    attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     effect: Effect
     reasons: tuple[Reason, ...]
@@ -56,6 +67,12 @@ class Decision:
     model_id: str = ""
     valid_until: float | None = None
     """Epoch seconds after which a condition may change the answer; None = until the next revision."""
+    rules: tuple[RuleFinding, ...] = ()
+    """Every rule that was evaluated."""
+    observed: tuple[Reason, ...] = ()
+    """What would have denied and was let through, because it is only observed."""
+    classification: str | None = None
+    """Of the tool's data, where a policy says."""
 
     @property
     def allowed(self) -> bool:
@@ -83,4 +100,6 @@ def all_of(parts: Iterable[Decision]) -> Decision:
         effect=Effect.DENY if denied else Effect.ALLOW,
         reasons=tuple(reason for part in seen for reason in part.reasons),
         obligations=tuple(obligation for part in seen for obligation in part.obligations),
+        rules=tuple(finding for part in seen for finding in part.rules),
+        observed=tuple(reason for part in seen for reason in part.observed),
     )

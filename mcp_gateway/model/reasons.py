@@ -55,6 +55,17 @@ REASONS: dict[str, Meaning] = {
         "The call does not name its resource unambiguously.",
         "The arguments must carry what the tool's resource rule points at",
     ),
+    "access.observed": Meaning(
+        "Allowed.", "It is only observed; set mode: enforce where `observed` names nothing that should be allowed"
+    ),
+    "role.not_held": Meaning(
+        "This tool is not available.", "Give the user the role: mcp-gateway access add USER assignee role:NAME"
+    ),
+    "rule.denied": Meaning("This call is not allowed as it stands.", "See the rule of that id in policies/rules"),
+    "rule.undecidable": Meaning(
+        "This call is not allowed as it stands.",
+        "The rule of that id needs an attribute that is not known, or met a value it cannot compare",
+    ),
     "scope.insufficient": Meaning(
         "The token lacks a scope this tool needs.", "The agent asks for the scope named in the challenge"
     ),
@@ -70,7 +81,7 @@ REASONS: dict[str, Meaning] = {
     ),
     "relationship.wrong_store": Meaning(
         "Authorization could not be decided.",
-        "The relationship server has no such store: compare relationships.url and store_id; see mcp-gateway relationships status",
+        "Compare relationships.url and store_id with the server: mcp-gateway relationships status; a new store: mcp-gateway relationships publish --new-store",
     ),
     "relationship.wrong_model": Meaning(
         "Authorization could not be decided.",
