@@ -23,7 +23,14 @@ from typing import Any
 from mcp_gateway.audit import Journal
 from mcp_gateway.authorization import Authorization, public_code
 from mcp_gateway.catalog import Catalog
-from mcp_gateway.errors import AccessDenied, AuthorizationUnavailable, InsufficientScope, Unauthenticated
+from mcp_gateway.errors import (
+    AccessDenied,
+    AuthorizationUnavailable,
+    GatewayError,
+    InsufficientScope,
+    Unauthenticated,
+    Unavailable,
+)
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
 from mcp_gateway.model.call import Answer, Notify, Permit, Request
@@ -81,6 +88,34 @@ class Gateway:
             entry.decision = decision = await self.authorization.decide(principal, tool, arguments, now=time.time())
             permit = admit(request, principal, tool, arguments, decision)
             return await self.guards.run(permit, notify, entry.recorded(self.upstreams.forward))
+
+    async def refusal_now(
+        self, principal: Principal, endpoint: str | None, called: tuple[str, Mapping[str, Any]] | None
+    ) -> GatewayError | None:
+        """What would refuse a request that is under way if it came now; the same checks, and the token's age no matter."""
+        try:
+            await self.follow()
+            self.identity.refuse_ended(principal)
+            if called is not None:
+                tool = self.catalog.resolve(endpoint, called[0])
+                decision = await self.authorization.decide(principal, tool, called[1], now=time.time())
+                if not decision.allowed:
+                    raise AccessDenied(decision, code=public_code(decision))
+        except Unavailable as exc:
+            # A store that cannot be asked takes nothing back from what was admitted; the operator's stop does.
+            return exc if exc.code == "gateway.disabled" else None
+        except (Unauthenticated, AccessDenied) as exc:
+            return exc
+        return None
+
+    async def record_ended(
+        self, request_id: str, principal: Principal, endpoint: str | None, name: str | None, refusal: GatewayError
+    ) -> None:
+        """The request was ended because of `refusal`; its own record says only that it was cancelled."""
+        decision = refusal.decision if isinstance(refusal, AccessDenied) else None
+        reasons = [reason.code for reason in decision.reasons] if decision is not None else [refusal.recorded]
+        who = {"user": principal.user, "agent": principal.agent, "endpoint": endpoint, "name": name}
+        await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
     def has_endpoint(self, endpoint: str | None) -> bool:
         return self.catalog.has_endpoint(endpoint)

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -77,7 +78,7 @@ class Trail:
         needle = request_id.encode()
         lines = (line for path in self.segments() for line in _lines(path) if needle in line)
         return sorted(
-            (record for record in _records(lines) if record.get("request") == request_id),
+            (record for record in _records(lines) if _request_of(record) == request_id),
             key=lambda record: (float(record["at"]), int(record["seq"])),
         )
 
@@ -106,6 +107,11 @@ class Trail:
         if since is not None and path.stat().st_mtime < since:
             return iter(())
         return _records(_lines_backwards(path))
+
+
+def _request_of(record: Record) -> Any:
+    """An event may be about a request too, and then names it."""
+    return record["request"] if "request" in record else record.get("named", {}).get("request")
 
 
 def _records(lines: Iterable[bytes]) -> Iterator[Record]:

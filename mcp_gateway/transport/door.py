@@ -92,10 +92,13 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
         finally:
             inflight.leave(flight)
     if scope.cancelled_caught:
+        if exchange.flight.refusal is not None:
+            await exchange.refuse_ended(exchange.flight.refusal)
         _refuse_cancelled(exchange)
 
 
 async def _request(exchange: Exchange, receive: Receive) -> None:
+    exchange.flight.recheck = exchange.recheck
     if exchange.era is Era.MODERN:
         exchange.flight.watch(receive)
         await modern.answer(exchange)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from mcp_gateway.errors import BadRequest, GatewayError, UpstreamProtocolError
+from mcp_gateway.errors import AccessDenied, BadRequest, GatewayError, UpstreamProtocolError
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
@@ -95,6 +95,26 @@ class Exchange:
         else:
             error = answer.error or {}
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
+
+    async def recheck(self) -> GatewayError | None:
+        """What would refuse this request if it came now; a call also by its tool and arguments."""
+        return await self.parts.gateway.refusal_now(self.principal, self.endpoint, self._called())
+
+    async def refuse_ended(self, refusal: GatewayError) -> None:
+        """Record that the right to this request ended while it ran, and say so; always raises."""
+        called = self._called()
+        await self.parts.gateway.record_ended(
+            self.reply.request_id, self.principal, self.endpoint, called[0] if called else None, refusal
+        )
+        raise AccessDenied(None, code="access.ended") from refusal
+
+    def _called(self) -> tuple[str, Mapping[str, Any]] | None:
+        """Name and arguments of a `tools/call` that was well-formed enough to be made."""
+        name: Any = self.params.get("name")
+        arguments: Any = self.params.get("arguments", {})
+        if self.message["method"] != "tools/call" or not isinstance(name, str) or not isinstance(arguments, dict):
+            return None
+        return name, arguments  # pyright: ignore[reportUnknownVariableType] JSON objects have text keys
 
     async def _relay(self, result: Mapping[str, Any]) -> None:
         try:

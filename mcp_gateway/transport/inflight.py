@@ -1,11 +1,13 @@
-"""Calls under way: their number, whether their client is still there, and how to end them.
+"""Calls under way: their number, whether their client is still there and may still call, and how to end them.
 
 A fast call costs two dictionary operations. Only a call that is still running at the next tick gets
-a watcher task, so the common path never pays for one.
+a watcher task, and only one that goes on is asked again whether it would still be let through, so the
+common path never pays for either.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -13,9 +15,13 @@ from typing import Any, TypeAlias
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_gateway.errors import LimitExceeded
+from mcp_gateway.errors import GatewayError, LimitExceeded
+
+log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.05
+_RECHECK_SECONDS = 0.4
+"""A right that is taken away ends what is under way within twice this time."""
 _SOON_SECONDS = 0.002
 _BODY_TOTAL_SECONDS = 60.0
 """For the whole body: a drop now and then must not hold a place for ever."""
@@ -23,12 +29,25 @@ _BODY_IDLE_SECONDS = 15.0
 """Between two pieces of a request body."""
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Recheck: TypeAlias = Callable[[], Awaitable[GatewayError | None]]
+"""What would refuse the request now, None while nothing does."""
 
 
 class Flight:
     """One request under way, in its own cancel scope."""
 
-    __slots__ = ("_scope", "began_at", "client_gone", "heard_at", "key", "receive", "too_slow", "watcher")
+    __slots__ = (
+        "_scope",
+        "began_at",
+        "client_gone",
+        "heard_at",
+        "key",
+        "receive",
+        "recheck",
+        "refusal",
+        "too_slow",
+        "watcher",
+    )
 
     def __init__(self, scope: anyio.CancelScope) -> None:
         self._scope = scope
@@ -39,6 +58,10 @@ class Flight:
         """When the last bytes of the body arrived; None once it is complete."""
         self.receive: Receive | None = None
         self.watcher: anyio.CancelScope | None = None
+        self.recheck: Recheck | None = None
+        """Set once the request is known."""
+        self.refusal: GatewayError | None = None
+        """Why it was ended: the right to it is gone."""
         self.client_gone = False
         self.too_slow = False
 
@@ -61,6 +84,11 @@ class Flight:
     def cancel(self) -> None:
         self._scope.cancel()
 
+    def refuse(self, refusal: GatewayError) -> None:
+        """End it because it would not be let through any more."""
+        self.refusal = refusal
+        self._scope.cancel()
+
 
 class InFlight:
     """The requests of one process; `run` owns the tasks that watch the slow ones."""
@@ -74,9 +102,17 @@ class InFlight:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_rechecking)
             while True:
                 await anyio.sleep(_TICK_SECONDS)
                 self._look(tasks, time.monotonic())
+
+    async def _keep_rechecking(self) -> None:
+        while True:
+            await anyio.sleep(_RECHECK_SECONDS)
+            began_before = time.monotonic() - _RECHECK_SECONDS
+            for flight in [flight for flight in self._flights if flight.began_at < began_before]:
+                await _refuse_if_refused(flight)
 
     def enter(self, flight: Flight) -> None:
         if len(self._flights) >= self._limit:
@@ -90,6 +126,8 @@ class InFlight:
 
     def leave(self, flight: Flight) -> None:
         self._flights.discard(flight)
+        # It leads back to the exchange; without the circle both are freed at once and not by the collector.
+        flight.recheck = None
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
         if flight.watcher is not None:
@@ -121,6 +159,19 @@ class InFlight:
             elif flight.receive is not None and flight.watcher is None:
                 flight.watcher = anyio.CancelScope()
                 tasks.start_soon(_watch, flight)
+
+
+async def _refuse_if_refused(flight: Flight) -> None:
+    if flight.recheck is None or flight.refusal is not None:
+        return
+    try:
+        refusal = await flight.recheck()
+    except Exception:
+        # It was let through; that it cannot be asked again is for operators, and for the next round.
+        log.exception("a request under way could not be asked again")
+        return
+    if refusal is not None:
+        flight.refuse(refusal)
 
 
 async def _watch(flight: Flight) -> None:
