@@ -19,6 +19,8 @@ from mcp_gateway.errors import OperatorError
 
 CONFIG_VARIABLE = "MCP_GATEWAY_CONFIG"
 DEFAULT_FILE = "gateway.yaml"
+_ULID = r"^[0-9A-HJKMNP-TV-Z]{26}$"
+_OPENFGA_FLOOR = (1, 18, 0)
 
 
 class _Strict(BaseModel):
@@ -103,6 +105,61 @@ class IssuerSettings(_Strict):
         return names
 
 
+class ClientCredentialsSettings(_Strict):
+    """How to get a token for the relationship server from an authorization server (RFC 6749 §4.4)."""
+
+    token_url: str = Field(pattern=r"^https?://", description="Where tokens are given out.")
+    client_id: str = Field(min_length=1, description="The gateway's own client id there.")
+    secret_file: Path = Field(description="A file, 0600, with the client's secret.")
+    audience: str | None = Field(default=None, description="What the token is for, where the issuer asks for it.")
+    scope: str = Field(default="", description="Scopes to ask for, separated by spaces.")
+
+
+class OpenFgaSettings(_Strict):
+    """An OpenFGA server that holds the relationships and answers every question."""
+
+    backend: Literal["openfga"]
+    url: str = Field(pattern=r"^https?://[^@]+$", description="Its HTTP API; http only into a range of `network`.")
+    version: str = Field(
+        pattern=r"^v?\d+\.\d+\.\d+$", description="Its release, which its API does not tell; at least 1.18.0."
+    )
+    store_id: str | None = Field(
+        default=None, pattern=_ULID, description="The store; `mcp-gateway relationships publish --new-store` makes one."
+    )
+    model_id: str | None = Field(
+        default=None, pattern=_ULID, description="The model; default: the newest there that equals the policies."
+    )
+    token_file: Path | None = Field(default=None, description="A file, 0600, with the server's preshared token.")
+    client_credentials: ClientCredentialsSettings | None = Field(default=None, description="Or an OAuth client.")
+    network: list[str] = Field(default=[], description="CIDR ranges allowed for its address beyond public ones.")
+    timeout: float = Field(
+        default=2.0,
+        ge=0.05,
+        le=30,
+        description="Seconds a question may take; a healthy server answers in milliseconds.",
+    )
+    consistency: Literal["by_risk", "higher"] = Field(
+        default="by_risk",
+        description="`by_risk`: what changes something, and everything just after a change, goes round the server's caches; `higher`: everything.",
+    )
+
+    @field_validator("version")
+    @classmethod
+    def _new_enough(cls, version: str) -> str:
+        if tuple(map(int, version.removeprefix("v").split("."))) < _OPENFGA_FLOOR:
+            floor = ".".join(map(str, _OPENFGA_FLOOR))
+            raise ValueError(f"OpenFGA before {floor} has known ways round its answers; upgrade the server")
+        return version
+
+    @model_validator(mode="after")
+    def _one_credential(self) -> OpenFgaSettings:
+        if self.token_file is not None and self.client_credentials is not None:
+            raise ValueError("token_file and client_credentials exclude each other")
+        if self.url.startswith("http:") and not self.network:
+            raise ValueError("an http URL needs `network`, the range its address lies in; elsewhere use https")
+        return self
+
+
 class AuditSettings(_Strict):
     durability: Literal["by_risk", "host"] = Field(
         default="by_risk",
@@ -133,7 +190,9 @@ class Settings(_Strict):
     data_dir: Path = Field(default=Path(".mcp-gateway"), description="0700; store, audit, keys, secrets, users.")
     registry: Path = Field(default=Path("registry"), description="One YAML file per upstream.")
     policies: Path = Field(default=Path("policies"), description="The relationship model.")
-    relationships: Literal["embedded"] = Field(default="embedded", description="Where relationships are evaluated.")
+    relationships: Literal["embedded"] | OpenFgaSettings = Field(
+        default="embedded", description="Where relationships are evaluated: in this process, or by a server."
+    )
     discovery_seconds: float = Field(default=60, ge=1, description="Between two looks at an upstream's tools.")
     login: LoginSettings = LoginSettings()
     agents: AgentSettings = AgentSettings()

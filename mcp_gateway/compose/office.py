@@ -15,11 +15,11 @@ import anyio.to_thread
 from mcp_gateway.administration import Administration
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization
-from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authorization.engine.model import Model, load_model
 from mcp_gateway.authserver.keys import KeyRing
 from mcp_gateway.authserver.users import Users
 from mcp_gateway.catalog import Catalog, Review
+from mcp_gateway.compose.relationships import Backend, backend
 from mcp_gateway.guards.schema_lint import lint
 from mcp_gateway.inspection import EventBoard, Inspection
 from mcp_gateway.model.tool import JsonObject, Upstream
@@ -66,6 +66,7 @@ class Office:
     catalog: Catalog
     review: Review
     vocabulary: Vocabulary
+    relationships: Backend
     authorization: Authorization
     administration: Administration
     inspection: Inspection
@@ -86,8 +87,9 @@ async def office(settings: Settings) -> AsyncGenerator[Office]:
         async with (
             Upstreams(data_dir.secrets, limits=limits) as upstreams,
             Journal(data_dir.audit, durability=settings.audit.durability, observe=events.decided) as journal,
+            backend(settings, data_dir, database) as relationships,
         ):
-            made = _office(settings, data_dir, database, feed, journal, upstreams, events)
+            made = _office(settings, data_dir, database, feed, journal, upstreams, events, relationships)
             await made.authorization.load(database)
             await made.catalog.load()
             yield made
@@ -105,9 +107,10 @@ def _office(
     journal: Journal,
     upstreams: Upstreams,
     events: EventBoard,
+    relationships: Backend,
 ) -> Office:
     vocabulary = Vocabulary(policies(settings.policies, ()))
-    authorization = Authorization(EmbeddedRelationships(vocabulary.model))
+    authorization = Authorization(relationships.of(vocabulary.model))
     catalog = Catalog(database)
     review = Review(database, upstreams.list_tools, _lint)
     users = Users(data_dir.users)
@@ -125,6 +128,7 @@ def _office(
         catalog=catalog,
         review=review,
         vocabulary=vocabulary,
+        relationships=relationships,
         authorization=authorization,
         administration=Administration(
             database,

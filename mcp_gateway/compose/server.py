@@ -12,7 +12,6 @@ import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
 
 from mcp_gateway import api, protocol
-from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
 from mcp_gateway.compose.office import Office, office, policies, shipped
@@ -59,6 +58,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
 
 async def _serve(made: Office, ready: Callable[[], None]) -> None:
     settings = made.settings
+    await made.relationships.require()
     await _first_start(made)
     inflight = InFlight(settings.limits.concurrency)
     upkeep = _upkeep(made)
@@ -69,6 +69,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         _settle_memory()
         tasks.start_soon(inflight.run)
         tasks.start_soon(upkeep.run)
+        tasks.start_soon(made.relationships.run)
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
         await listen(
@@ -94,7 +95,9 @@ def _upkeep(made: Office) -> Upkeep:
     async def reload_policies(upstreams: Sequence[Upstream]) -> None:
         model = policies(made.settings.policies, upstreams)
         if model.model_id != made.vocabulary.model.model_id:
-            await made.authorization.adopt(EmbeddedRelationships(model), made.database)
+            relationships = made.relationships.of(model)
+            await made.relationships.require(relationships)
+            await made.authorization.adopt(relationships, made.database)
             made.vocabulary.model = model
 
     upkeep = Upkeep(

@@ -41,7 +41,8 @@ _CLOCK_STEP_SECONDS = 10
 _CACHE_SECONDS = 30.0
 """After a change, caches of the server (10 s unless it is told otherwise) are gone round for this long."""
 _REFUSED_SECONDS = 1.0
-_LOOK_SECONDS = 15.0
+_LOOK_SECONDS = 5.0
+"""Between two looks whether the server is still the right one; a restart may go unnoticed by a connection pool."""
 _VERIFY_SECONDS = 10.0
 
 
@@ -133,14 +134,13 @@ class OpenFgaRelationships:
             return self._server_model
         return await find(self._client, store=self._store, model=self._model, wanted=self._wanted_model)
 
-    async def run(self) -> None:
-        """Look at the server now and then, until cancelled."""
-        while True:
-            await anyio.sleep(_LOOK_SECONDS)
-            try:
-                await self._prepare(again=True)
-            except AuthorizationUnavailable as exc:
-                _log.warning("relationships: %s", exc)
+    async def look(self) -> None:
+        """Look at the server after a while; for a background task to repeat."""
+        await anyio.sleep(_LOOK_SECONDS)
+        try:
+            await self._prepare(again=True)
+        except AuthorizationUnavailable as exc:
+            _log.warning("relationships: %s", exc)
 
     async def answer(
         self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
@@ -169,6 +169,7 @@ class OpenFgaRelationships:
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
         """The tuple that says it directly; a server does not tell by what path it came to its answer."""
         key = {"user": check.subject, "relation": check.relation, "object": check.object}
+        await self.ready()
         answer = await self._client.post(f"/stores/{self._store}/read", {"tuple_key": key})
         return (f"{check.subject} {check.relation} {check.object}",) if answer.body.get("tuples") else ()
 

@@ -147,7 +147,7 @@ class OpenFgaClient:
             request = request.header("authorization", header, is_sensitive=True)
         try:
             async with request.build_streamed() as response:
-                return _answer(response, await _bounded(response))
+                return _answer(response, await bounded(response))
         except PyreqwestError as exc:
             raise self._translated(exc) from exc
         except anyio.get_cancelled_exc_class():
@@ -203,7 +203,8 @@ class _Broken(AuthorizationUnavailable):
     """The connection was not made, or broke."""
 
 
-async def _bounded(response: Response) -> bytes:
+async def bounded(response: Response) -> bytes:
+    """The answer's body, up to a size."""
     content = bytearray()
     reader = response.body_reader
     while (chunk := await reader.read_chunk()) is not None:

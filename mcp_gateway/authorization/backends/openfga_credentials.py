@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+import orjson
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
 
+from mcp_gateway.authorization.backends.openfga_client import Resolve, bounded
 from mcp_gateway.errors import AuthorizationUnavailable, GatewayError, OperatorError
 
 PostForm: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, Any]]]
@@ -100,6 +106,33 @@ class ClientCredentials:
         seconds = float(life) if isinstance(life, int | float) and life > 0 else _DEFAULT_LIFE_SECONDS
         self._header = f"Bearer {token}"
         self._renew_at = time.monotonic() + max(seconds - _RENEW_BEFORE_SECONDS, seconds / 2)
+
+
+def form_poster(resolve: Resolve, *, timeout_seconds: float) -> PostForm:
+    """Posts to where tokens are given out, as carefully as the client of the server itself."""
+
+    async def post(url: str, form: Mapping[str, str]) -> Mapping[str, Any]:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            address = (await resolve(host, port))[0]
+            builder = ClientBuilder().follow_redirects(False).no_proxy().referer(False).user_agent("mcp-gateway")
+            builder = builder.timeout(timedelta(seconds=timeout_seconds)).resolve(host, address, port)
+            async with builder.build() as client, client.post(url).form(dict(form)).build_streamed() as response:
+                content = await bounded(response)
+                if response.status != 200:
+                    raise AuthorizationUnavailable(f"the token's issuer answered HTTP {response.status}")
+        except (PyreqwestError, OSError) as exc:
+            raise AuthorizationUnavailable("the token's issuer cannot be reached") from exc
+        try:
+            answer: object = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            answer = None  # not even its position may be repeated: it may be a token
+        if not isinstance(answer, dict):
+            raise AuthorizationUnavailable("the token's issuer answered something that is not an object")
+        return cast(dict[str, Any], answer)
+
+    return post
 
 
 def secret_of(path: Path) -> str:

@@ -33,6 +33,8 @@ class Mispinned(AuthorizationUnavailable):
 
 async def find(client: OpenFgaClient, *, store: str, model: Model, wanted: str | None) -> str:
     """The server's id of `model` in `store`; raises Mispinned, or AuthorizationUnavailable when it cannot be asked."""
+    if not store:
+        raise Mispinned(WRONG_STORE, "relationships.store_id names no store")
     try:
         answer = await client.get(f"/stores/{store}")
         if answer.body.get("id") != store:

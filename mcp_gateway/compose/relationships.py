@@ -1,0 +1,197 @@
+"""Settings to the relationship backend: which one, and what it needs to reach its server.
+
+A backend is made per model, because a changed policy file brings another; what all of them share (the
+connection, the relay of our changes) lives as long as the office.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import anyio
+import anyio.to_thread
+
+from mcp_gateway.authorization import EmbeddedRelationships, Relationships
+from mcp_gateway.authorization.backends.openfga import OpenFgaRelationships
+from mcp_gateway.authorization.backends.openfga_client import Credential, OpenFgaClient, Resolve
+from mcp_gateway.authorization.backends.openfga_credentials import (
+    ClientCredentials,
+    NoCredential,
+    TokenFile,
+    form_poster,
+)
+from mcp_gateway.authorization.backends.openfga_pin import Mispinned
+from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.errors import AuthorizationUnavailable, OperatorError, UpstreamFailure
+from mcp_gateway.model.reasons import REASONS
+from mcp_gateway.settings import OpenFgaSettings, Settings
+from mcp_gateway.storage import Database
+from mcp_gateway.storage.data_dir import DataDir
+from mcp_gateway.upstream.addresses import networks, resolve, vet_all
+
+if TYPE_CHECKING:
+    from mcp_gateway.authorization.backends.openfga_admin import OpenFgaAdmin
+
+_log = logging.getLogger(__name__)
+
+LOCK_FILE = "relay.lock"
+
+
+class Backend(Protocol):
+    """Makes relationships and cares for them."""
+
+    def of(self, model: Model) -> Relationships:
+        """The relationships decided by `model`; what was made before stays usable until it is replaced."""
+        ...
+
+    async def require(self, relationships: Relationships | None = None) -> None:
+        """Raises OperatorError when the relationships given, or those in force, could never be decided by.
+
+        A server that cannot be asked is no such reason: until it can be, everything is denied.
+        """
+        ...
+
+    async def run(self) -> None:
+        """What goes on beside the serving, until cancelled."""
+        ...
+
+
+class Embedded:
+    def of(self, model: Model) -> Relationships:
+        return EmbeddedRelationships(model)
+
+    async def require(self, relationships: Relationships | None = None) -> None:
+        return
+
+    async def run(self) -> None:
+        return
+
+
+class Remote:
+    """An OpenFGA server, with what administration needs to write to it."""
+
+    def __init__(self, settings: OpenFgaSettings, client: OpenFgaClient, admin: OpenFgaAdmin, relay: Relay) -> None:
+        self.settings = settings
+        self.client = client
+        self.admin = admin
+        self.relay = relay
+        self._current: OpenFgaRelationships | None = None
+
+    def of(self, model: Model) -> Relationships:
+        made = OpenFgaRelationships(
+            model,
+            self.client,
+            store=self.settings.store_id or "",
+            server_model=self.settings.model_id,
+            relay=self.relay,
+            always_fresh=self.settings.consistency == "higher",
+        )
+        self._current = self._current or made
+        return made
+
+    async def require(self, relationships: Relationships | None = None) -> None:
+        wanted = relationships if isinstance(relationships, OpenFgaRelationships) else self._current
+        if wanted is None:
+            return
+        try:
+            await wanted.verify()
+        except Mispinned as exc:
+            raise OperatorError(str(exc), where="relationships", remedy=REASONS[exc.reason].remedy) from exc
+        except AuthorizationUnavailable as exc:
+            _log.error("everything is denied until the relationship server can be asked: %s", exc)
+        self._current = wanted
+
+    async def pinned(self) -> str:
+        """The server's id of the model our changes are written for."""
+        if self._current is None:
+            raise AuthorizationUnavailable("no model is in force yet")
+        return await self._current.pinned()
+
+    async def run(self) -> None:
+        while True:
+            if (current := self._current) is None:
+                return
+            await current.look()
+
+
+@asynccontextmanager
+async def backend(settings: Settings, data_dir: DataDir, database: Database) -> AsyncGenerator[Backend]:
+    """What the settings name; every change of tuples in `database` is relayed to a server as long as this is open."""
+    chosen = settings.relationships
+    if isinstance(chosen, str):
+        yield Embedded()
+        return
+    credential, reach = _credential(chosen), _resolver(chosen.url, chosen.network)
+    # A quarter of a second of imports, beside which the start goes on.
+    sdk = await anyio.to_thread.run_sync(importlib.import_module, "mcp_gateway.authorization.backends.openfga_admin")
+    async with AsyncExitStack() as stack:
+        client = OpenFgaClient(chosen.url, credential=credential, resolve=reach, timeout_seconds=chosen.timeout)
+        stack.push_async_callback(client.aclose)
+        admin: OpenFgaAdmin = sdk.OpenFgaAdmin(
+            chosen.url,
+            store=chosen.store_id,
+            credential=credential,
+            resolve=reach,
+            timeout_seconds=max(chosen.timeout, 10.0),
+            pinned=lambda: remote.pinned(),
+        )
+        stack.push_async_callback(admin.aclose)
+        target = f"openfga:{chosen.store_id}"
+        remote = Remote(chosen, client, admin, Relay(database, admin, target=target, lock=data_dir.root / LOCK_FILE))
+        database.settle = remote.relay.after_write
+        yield remote
+
+
+def _credential(chosen: OpenFgaSettings) -> Credential:
+    if chosen.token_file is not None:
+        return TokenFile(chosen.token_file)
+    oauth = chosen.client_credentials
+    if oauth is None:
+        return NoCredential()
+    return ClientCredentials(
+        oauth.token_url,
+        oauth.client_id,
+        secret_file=oauth.secret_file,
+        audience=oauth.audience,
+        scope=oauth.scope,
+        post=form_poster(_resolver(oauth.token_url, chosen.network), timeout_seconds=chosen.timeout),
+    )
+
+
+def _resolver(url: str, network: Sequence[str]) -> Resolve:
+    """Finds addresses the settings allow; in the clear only those of a range they name."""
+    allowed = networks(network)
+    in_the_clear = url.startswith("http:")
+
+    async def reach(host: str, port: int) -> Sequence[str]:
+        found = [host] if _is_literal(host) else await resolve(host, port)
+        try:
+            addresses = vet_all(found, allowed)
+        except UpstreamFailure as exc:
+            raise AuthorizationUnavailable(
+                "the relationship server's address may not be used; relationships.network names the ranges that may"
+            ) from exc
+        if in_the_clear and not all(any(_within(one, range_) for range_ in network) for one in addresses):
+            raise AuthorizationUnavailable("the relationship server's address needs https")
+        return addresses
+
+    return reach
+
+
+def _within(address: str, range_: str) -> bool:
+    network = ipaddress.ip_network(range_)
+    return ipaddress.ip_address(address) in network
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
