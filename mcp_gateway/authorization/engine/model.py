@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mcp_gateway.authorization.engine.conditions import BoundCondition, CompiledCondition
-from mcp_gateway.authorization.language import validation
 from mcp_gateway.authorization.language.analysis import Relations, reachable, relations_of
 from mcp_gateway.authorization.language.canonical import model_id
 from mcp_gateway.authorization.language.dsl import parse
-from mcp_gateway.authorization.language.syntax import Restriction
+from mcp_gateway.authorization.language.files import find_model, read_model
+from mcp_gateway.authorization.language.problems import Problem, file_of, require_none
+from mcp_gateway.authorization.language.rule import breaches_of, sides_of
+from mcp_gateway.authorization.language.syntax import ConditionDefinition, Document, Restriction
+from mcp_gateway.authorization.language.validation import problems_of
 from mcp_gateway.authorization.relationships import Legs
 from mcp_gateway.errors import OperatorError
 
@@ -125,32 +128,65 @@ def subject_kind(subject: str) -> str | None:
 def compile_model(text: str, *, where: str = "model.fga") -> Model:
     """Any valid model; the gateway's own rule is not looked at."""
     document = parse(text, where=where)
+    require_none(problems_of(document, where=where))
+    return compile_document(document, where=where)
+
+
+def compile_document(document: Document, *, where: str) -> Model:
+    """The model of a document that `problems_of` found sound."""
     relations = relations_of(document)
-    validation.validate(document, relations, where)
     return Model(
         model_id=model_id(document),
         relations=relations,
-        conditions={one.name: CompiledCondition(one, where=where) for one in document.conditions},
+        conditions={one.name: _condition(one, where) for one in document.conditions},
         reach=reachable(relations),
-        sides=validation.sides_of(relations),
+        sides=sides_of(relations),
         accepted=_accepted(relations),
     )
 
 
 def compile_gateway_model(text: str, *, where: str = "policies/model.fga") -> Model:
     """A model this gateway may decide by: refused when `tool#can_call` lost a side."""
-    model = compile_model(text, where=where)
-    validation.require_rule(model.relations, model.sides, where)
-    return model
+    document = parse(text, where=where)
+    require_none(problems_of(document, where=where))
+    return _governed(document, where)
 
 
 def load_model(path: Path) -> Model:
-    """The gateway's model from its file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise OperatorError(f"the model cannot be read: {type(exc).__name__}", where=str(path)) from exc
-    return compile_gateway_model(text, where=str(path))
+    """The gateway's model from its file: a .fga, a fga.mod with modules, or a folder that holds one of them."""
+    reading = read_model(path)
+    require_none(reading.problems)
+    assert reading.document is not None
+    return _governed(reading.document, str(find_model(path)))
+
+
+def validate_policies(path: Path, *, gateway: bool = True) -> list[Problem]:
+    """Everything wrong with the model of a file or folder, in the order of the text; empty when it may be used.
+
+    With `gateway` off, any model: the gateway's own rule is not looked at.
+    """
+    reading, where = read_model(path), str(find_model(path))
+    if reading.document is None:
+        return list(reading.problems)
+    problems = [*reading.problems, *_uncompilable(reading.document, where)]
+    return [*problems, *breaches_of(reading.document, where=where)] if gateway else problems
+
+
+def _governed(document: Document, where: str) -> Model:
+    require_none([*breaches_of(document, where=where)])
+    return compile_document(document, where=where)
+
+
+def _condition(one: ConditionDefinition, where: str) -> CompiledCondition:
+    return CompiledCondition(one, where=file_of(one.source, where))
+
+
+def _uncompilable(document: Document, where: str) -> Iterator[Problem]:
+    for one in document.conditions:
+        try:
+            _condition(one, where)
+        except OperatorError as exc:
+            yield Problem("condition", exc.problem, file_of(one.source, where), one.place)
 
 
 def _accepted(relations: Relations) -> dict[str, dict[str, frozenset[str]]]:

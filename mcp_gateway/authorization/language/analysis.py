@@ -2,6 +2,7 @@
 
 reachable(...)      which kinds of subject a relation can ever hold for
 grounded(...)       which relations can ever hold at all
+looped(...)         which relations are said in terms of themselves, on the same object
 bound(...)          which relations can hold only through the agent of the request
 touching(...)       which relations look at the agent of the request anywhere
 """
@@ -15,7 +16,6 @@ from mcp_gateway.authorization.language.syntax import (
     Computed,
     Direct,
     Document,
-    Exclusion,
     From,
     Intersection,
     RelationDefinition,
@@ -34,7 +34,10 @@ _Known: TypeAlias = Callable[[str], bool]
 
 
 def relations_of(document: Document) -> Relations:
-    return {one.name: {relation.name: relation for relation in one.relations} for one in document.types}
+    found: dict[str, dict[str, RelationDefinition]] = {}
+    for one in document.types:
+        found.setdefault(one.name, {}).update((relation.name, relation) for relation in one.relations)
+    return found
 
 
 def parents(relations: Relations, object_type: str, rewrite: From) -> Iterator[str]:
@@ -78,6 +81,47 @@ def _kinds(
 def grounded(relations: Relations) -> frozenset[str]:
     """Relations that some set of tuples makes true: the others only refer to themselves."""
     return _least(relations, _is_grounded)
+
+
+def looped(relations: Relations) -> frozenset[str]:
+    """Relations that follow from themselves by names alone; OpenFGA takes no such model."""
+    found: set[str] = set()
+    for object_type, definitions in relations.items():
+        names = {name: frozenset(_named(one.rewrite)) for name, one in definitions.items()}
+        for name in _closing(names):
+            found.add(f"{object_type}#{name}")
+    return frozenset(found)
+
+
+def _named(rewrite: Rewrite) -> Iterator[str]:
+    if isinstance(rewrite, Computed):
+        yield rewrite.relation
+    for part in parts_of(rewrite):
+        yield from _named(part)
+
+
+def _closing(names: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    """The nodes of a graph that a way leads back to."""
+    # What nothing leads to, and what leads to nothing, is on no circle; taken away until nothing more goes.
+    left = dict(names)
+    size = -1
+    while size != len(left):
+        size = len(left)
+        reached = frozenset[str]().union(*left.values())
+        left = {name: then & left.keys() for name, then in left.items() if name in reached and then & left.keys()}
+    for name in left:
+        if name in _reached(left, left[name]):
+            yield name
+
+
+def _reached(names: Mapping[str, frozenset[str]], start: frozenset[str]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(start)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= names.get(name, frozenset()) - found
+    return found
 
 
 def touching(relations: Relations) -> frozenset[str]:
@@ -143,9 +187,8 @@ def _is_grounded(
         return known(f"{object_type}#{rewrite.relation}")
     if isinstance(rewrite, From):
         return any(map(known, parents(relations, object_type, rewrite)))
-    if isinstance(rewrite, Exclusion):
-        return inner(rewrite.base)
-    return (any if isinstance(rewrite, Union) else all)(map(inner, rewrite.parts))
+    # What is excluded must be able to hold too: OpenFGA refuses a `but not` that can exclude nothing.
+    return (any if isinstance(rewrite, Union) else all)(map(inner, parts_of(rewrite)))
 
 
 def _touches(

@@ -1,13 +1,19 @@
-"""Parser of the OpenFGA modelling language, schema 1.1. Every error names its line; it checks syntax only."""
+"""The modelling language, text to document: schema 1.1 and 1.2, models and modules.
+
+`read(text)` answers every problem of the text; `parse(text)` raises at the first. Grammar and what
+stands twice, nothing else: whether a model makes sense is for `validation`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from collections.abc import Iterator, Sequence
 
+from mcp_gateway.authorization.language.lexing import NAME, VERSION, Token, forbidden, lex
+from mcp_gateway.authorization.language.problems import Problem, Reading, require_none
+from mcp_gateway.authorization.language.recognition import Node, recognise
 from mcp_gateway.authorization.language.syntax import (
+    NOWHERE,
+    UNSOURCED,
     Computed,
     ConditionDefinition,
     Direct,
@@ -16,241 +22,191 @@ from mcp_gateway.authorization.language.syntax import (
     From,
     Intersection,
     ParameterType,
+    Place,
     RelationDefinition,
     Restriction,
     Rewrite,
+    Source,
     TypeDefinition,
     Union,
 )
-from mcp_gateway.errors import OperatorError
 
-_MAX_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024
 _MAX_NESTING = 20
-_TOKEN = re.compile(r"but[ \t]+not\b|[A-Za-z0-9_][A-Za-z0-9_./-]*|[][(){}:,#*<>]")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
-_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"' r"|'(?:[^'\\\n]|\\.)*'")
-_PARAMETERS = frozenset({"bool", "string", "int", "uint", "double", "duration", "timestamp", "ipaddress"})
-_CONTAINERS = frozenset({"list", "map"})
-_OPERATORS = frozenset({"or", "and", "but not"})
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    text: str
-    line: int
-    end: int
-    """Offset behind the token, so a condition's body can be taken as it stands."""
-
-
-_END = ""
+_MAX_PROBLEMS = 100
 
 
 def parse(text: str, *, where: str = "model.fga") -> Document:
-    """The document `text` says; OperatorError at the first line that says nothing."""
-    if len(text.encode("utf-8", "surrogatepass")) > _MAX_BYTES:
-        raise OperatorError(f"the model is larger than {_MAX_BYTES} bytes", where=where)
-    return _Parser(text, where).document()
+    """The document `text` says; OperatorError at the first place that says nothing."""
+    reading = read(text, where=where)
+    require_none(reading.problems)
+    assert reading.document is not None
+    return reading.document
 
 
-class _Parser:
-    """Recursive descent with one token of lookahead."""
+def read(text: str, *, where: str = "model.fga") -> Reading:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        return Reading(None, (Problem("size", f"the model is larger than {MAX_BYTES} bytes", where),))
+    problems = [*forbidden(text, where=where)]
+    if problems:
+        return _refused(problems)
+    lexed = lex(text, where=where)
+    problems = [*lexed.problems, *_too_deep(lexed.tokens, where)]
+    if problems:
+        return _refused(problems)
+    tree, mistakes = recognise(lexed.tokens)
+    if mistakes:
+        return _refused([Problem("syntax", one.sentence, where, one.token.place) for one in mistakes])
+    builder = _Builder(lexed.text, where)
+    document = builder.document(tree)
+    return _refused(builder.problems) if builder.problems else Reading(document, ())
+
+
+def _refused(problems: Sequence[Problem]) -> Reading:
+    return Reading(None, tuple(problems[:_MAX_PROBLEMS]))
+
+
+def _too_deep(tokens: Sequence[Token], where: str) -> Iterator[Problem]:
+    """Nesting is bounded before it is walked; braces hold expressions, which have bounds of their own."""
+    depth, inside = 0, False
+    for token in tokens:
+        inside = (inside or token.kind == "{") and token.kind != "}"
+        if inside or token.kind not in "()":
+            continue
+        depth += 1 if token.kind == "(" else -1
+        if depth > _MAX_NESTING:
+            yield Problem("nesting", f"more than {_MAX_NESTING} nested parentheses", where, token.place)
+            return
+
+
+class _Builder:
+    """From a tree without holes to the document."""
 
     def __init__(self, text: str, where: str) -> None:
         self._text = text
         self._where = where
-        self._offset = 0
-        self._line = 1
-        self._next = self._scan()
+        self._source = UNSOURCED
+        self.problems: list[Problem] = []
 
-    def document(self) -> Document:
-        self._expect("model")
-        self._expect("schema")
-        schema = self._advance().text
-        if schema != "1.1":
-            self._refuse(f"schema {schema or '(missing)'} is not supported; this program reads schema 1.1")
-        types: list[TypeDefinition] = []
-        conditions: list[ConditionDefinition] = []
-        while self._next.text != _END:
-            if self._take("type"):
-                types.append(self._type())
-            elif self._take("condition"):
-                conditions.append(self._condition())
-            else:
-                self._refuse(f"expected `type` or `condition`, found `{self._next.text}`")
-        return Document(schema, tuple(types), tuple(conditions))
+    def document(self, file: Node) -> Document:
+        header = next(file.nodes("model_header", "module_header"))
+        schema = next(header.tokens(VERSION), None)
+        if header.rule == "module_header":
+            self._source = Source(_name(header).text, self._where)
+        types = tuple(self._type(one) for one in next(file.nodes("types")).nodes("type"))
+        conditions = tuple(self._condition(one) for one in next(file.nodes("conditions")).nodes("condition"))
+        self._twice(conditions, "condition `{}` stands twice")
+        self._twice([one for one in types if one.extends], "`{}` is already extended in this file")
+        return Document(
+            schema.text if schema else "",
+            types,
+            conditions,
+            self._source.module,
+            schema.place if schema else Place(1, 1, 1),
+        )
 
-    def _type(self) -> TypeDefinition:
-        line = self._next.line
-        name = self._name("a type name")
-        relations: list[RelationDefinition] = []
-        if self._take("relations"):
-            while self._take("define"):
-                relations.append(self._relation())
-            if not relations:
-                self._refuse("expected `define` after `relations`")
-        return TypeDefinition(name, tuple(relations), line)
+    def _type(self, node: Node) -> TypeDefinition:
+        name, extends = _name(node), any(node.tokens("extend"))
+        if extends and not self._source:
+            self._problem("module.extend", "`extend` has a meaning in modules only", name.place)
+        relations = tuple(map(self._relation, node.nodes("relation")))
+        self._twice(relations, f"relation `{{}}` of `{name.text}` stands twice")
+        return TypeDefinition(name.text, relations, name.place.line, name.place, self._source, extends)
 
-    def _relation(self) -> RelationDefinition:
-        line = self._next.line
-        name = self._name("a relation name")
-        self._expect(":")
+    def _relation(self, node: Node) -> RelationDefinition:
+        name = _name(next(node.nodes("relation_name")))
         restrictions: list[Restriction] = []
-        rewrite = self._expression(restrictions, 0)
-        return RelationDefinition(name, rewrite, tuple(restrictions), line)
+        rewrite = _rewrite(next(node.nodes("definition")), restrictions)
+        return RelationDefinition(name.text, rewrite, tuple(restrictions), name.place.line, name.place)
 
-    def _expression(self, restrictions: list[Restriction], nesting: int) -> Rewrite:
-        first = self._term(restrictions, nesting)
-        operator = self._next.text
-        if operator not in _OPERATORS:
-            return first
-        parts = [first]
-        while self._take(operator):
-            parts.append(self._term(restrictions, nesting))
-        result = _combined(operator, parts)
-        if result is None or self._next.text in _OPERATORS:
-            self._refuse("different operators need parentheses around each group")
-        return result
+    def _condition(self, node: Node) -> ConditionDefinition:
+        name = next(next(node.nodes("condition_name")).tokens(NAME))
+        parameters: list[tuple[str, ParameterType]] = []
+        for one in node.nodes("parameter"):
+            parameter = next(next(one.nodes("parameter_name")).tokens(NAME))
+            if any(parameter.text == other for other, _ in parameters):
+                sentence = f"parameter `{parameter.text}` of `{name.text}` is declared twice"
+                self._problem("duplicate", sentence, parameter.place)
+            parameters.append((parameter.text, _parameter_type(next(one.nodes("parameter_type")))))
+        opening, closing = next(node.tokens("{")), next(node.tokens("}"))
+        expression = self._text[opening.end : closing.start].strip()
+        return ConditionDefinition(name.text, tuple(parameters), expression, name.place.line, name.place, self._source)
 
-    def _term(self, restrictions: list[Restriction], nesting: int) -> Rewrite:
-        if self._take("("):
-            if nesting == _MAX_NESTING:
-                self._refuse(f"more than {_MAX_NESTING} nested parentheses")
-            inner = self._expression(restrictions, nesting + 1)
-            self._expect(")")
-            return inner
-        if self._take("["):
-            if restrictions:
-                self._refuse("a relation may have one `[...]` only")
-            restrictions.extend(self._several(self._restriction, "]"))
-            return Direct()
-        name = self._name("a relation name, `[` or `(`")
-        return From(name, self._name("a relation name")) if self._take("from") else Computed(name)
+    def _twice(
+        self,
+        items: Sequence[TypeDefinition] | Sequence[RelationDefinition] | Sequence[ConditionDefinition],
+        sentence: str,
+    ) -> None:
+        seen: set[str] = set()
+        for item in items:
+            if item.name in seen:
+                self._problem("duplicate", sentence.format(item.name), item.place)
+            seen.add(item.name)
 
-    def _restriction(self) -> Restriction:
-        name = self._name("a type name")
-        wildcard, relation = False, ""
-        if self._take(":"):
-            self._expect("*")
-            wildcard = True
-        elif self._take("#"):
-            relation = self._name("a relation name")
-        condition = self._name("a condition name") if self._take("with") else ""
-        return Restriction(name, relation, wildcard, condition)
-
-    def _condition(self) -> ConditionDefinition:
-        line = self._next.line
-        name = self._name("a condition name")
-        self._expect("(")
-        parameters = self._several(self._parameter, ")")
-        repeated = {one for one, _ in parameters if [other for other, _ in parameters].count(one) > 1}
-        if repeated:
-            self._refuse(f"parameter `{min(repeated)}` is declared twice")
-        if self._next.text != "{":
-            self._refuse(f"expected `{{`, found `{self._next.text}`")
-        return ConditionDefinition(name, tuple(parameters), self._body(), line)
-
-    def _parameter(self) -> tuple[str, ParameterType]:
-        name = self._name("a parameter name")
-        self._expect(":")
-        kind = self._name("a parameter type")
-        if kind in _PARAMETERS:
-            return name, ParameterType(kind)
-        if kind not in _CONTAINERS:
-            self._refuse(f"`{kind}` is not a parameter type")
-        self._expect("<")
-        element = self._name("a parameter type")
-        if element not in _PARAMETERS:
-            self._refuse(f"`{element}` is not an element type")
-        self._expect(">")
-        return name, ParameterType(kind, element)
-
-    def _body(self) -> str:
-        """The text between the braces, as it stands."""
-        start = self._next.end
-        end = _closing_brace(self._text, start)
-        if end < 0:
-            self._refuse("the condition's `}` is missing")
-        self._line += self._text.count("\n", start, end)
-        self._offset = end + 1
-        self._next = self._scan()
-        return self._text[start:end].strip()
-
-    def _several(self, one: Callable[[], T], closing: str) -> list[T]:
-        found = [one()]
-        while self._take(","):
-            found.append(one())
-        self._expect(closing)
-        return found
-
-    def _name(self, what: str) -> str:
-        if not _NAME.fullmatch(self._next.text):
-            self._refuse(f"expected {what}, found `{self._next.text or 'the end'}`")
-        return self._advance().text
-
-    def _take(self, text: str) -> bool:
-        if self._next.text != text:
-            return False
-        self._advance()
-        return True
-
-    def _expect(self, text: str) -> None:
-        if not self._take(text):
-            self._refuse(f"expected `{text}`, found `{self._next.text or 'the end'}`")
-
-    def _advance(self) -> _Token:
-        taken, self._next = self._next, self._scan()
-        return taken
-
-    def _scan(self) -> _Token:
-        for skipped in self._blank():
-            self._line += skipped.count("\n")
-            self._offset += len(skipped)
-        if self._offset == len(self._text):
-            return _Token(_END, self._line, self._offset)
-        match = _TOKEN.match(self._text, self._offset)
-        if match is None:
-            self._stop(f"unexpected character {self._text[self._offset]!r}", self._line)
-        self._offset = match.end()
-        text = "but not" if match.group()[3:4].isspace() else match.group()
-        return _Token(text, self._line, self._offset)
-
-    def _blank(self) -> Iterator[str]:
-        """White space and comments; a `#` opens a comment only after white space, elsewhere it joins a userset."""
-        while self._offset < len(self._text):
-            comment = self._text[self._offset] == "#" and self._text[self._offset - 1 : self._offset].isspace()
-            if comment or (self._offset == 0 and self._text[0] == "#"):
-                end = self._text.find("\n", self._offset)
-                yield self._text[self._offset : end if end >= 0 else None]
-            elif self._text[self._offset].isspace():
-                yield self._text[self._offset]
-            else:
-                return
-
-    def _refuse(self, problem: str) -> NoReturn:
-        self._stop(problem, self._next.line)
-
-    def _stop(self, problem: str, line: int) -> NoReturn:
-        raise OperatorError(problem, where=f"{self._where}:{line}")
+    def _problem(self, kind: str, sentence: str, place: Place) -> None:
+        self.problems.append(Problem(kind, sentence, self._where, place))
 
 
-def _combined(operator: str, parts: list[Rewrite]) -> Rewrite | None:
-    """The parts under their operator; None for a chained `but not`, which does not say what it excludes from."""
-    if operator == "or":
-        return Union(tuple(parts))
-    if operator == "and":
-        return Intersection(tuple(parts))
-    return Exclusion(parts[0], parts[1]) if len(parts) == 2 else None
+def _rewrite(node: Node, restrictions: list[Restriction]) -> Rewrite:
+    """Of `definition`, with or without `[...]`; the restrictions it finds are added to the list."""
+    first = _operand(next(node.nodes("direct", "reference", "group", "group_without_direct")), restrictions)
+    partials = next(node.nodes("partials"), None)
+    if partials is None:
+        return first
+    others = [_operand(one, restrictions) for one in partials.nodes("reference", "group_without_direct")]
+    if any(partials.tokens("or")):
+        return Union((first, *others))
+    return Exclusion(first, others[0]) if any(partials.tokens("but not")) else Intersection((first, *others))
 
 
-def _closing_brace(text: str, start: int) -> int:
-    """Offset of the `}` that closes what opened before `start`, or -1; braces inside strings do not count."""
-    depth, position = 1, start
-    while position < len(text):
-        quoted = _STRING.match(text, position) if text[position] in "\"'" else None
-        depth += 0 if quoted else {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return position
-        position = quoted.end() if quoted else position + 1
-    return -1
+def _operand(node: Node, restrictions: list[Restriction]) -> Rewrite:
+    if node.rule == "direct":
+        restrictions += map(_restriction, node.nodes("restriction"))
+        opening, closing = next(node.tokens("[")).place, next(node.tokens("]")).place
+        return Direct(Place(opening.line, opening.column, closing.end if closing.line == opening.line else opening.end))
+    if node.rule == "reference":
+        return _reference(node)
+    return _rewrite(next(node.nodes("definition", "definition_without_direct")), restrictions)
+
+
+def _reference(node: Node) -> Rewrite:
+    relation, *tupleset = [_word(one) for one in node.nodes("name")]
+    if not tupleset:
+        return Computed(relation.text, relation.place)
+    return From(relation.text, tupleset[0].text, _span(relation, tupleset[0]), tupleset[0].place)
+
+
+def _restriction(node: Node) -> Restriction:
+    subject = next(node.nodes("subject"))
+    kind, *relation = [_word(one) for one in subject.nodes("name")]
+    star = next(subject.tokens("*"), None)
+    named = next(node.nodes("condition_name"), None)
+    condition = next(named.tokens(NAME)) if named else None
+    last = relation[0] if relation else star or kind
+    return Restriction(
+        kind.text,
+        relation[0].text if relation else "",
+        star is not None,
+        condition.text if condition else "",
+        _span(kind, last),
+        condition.place if condition else NOWHERE,
+    )
+
+
+def _parameter_type(node: Node) -> ParameterType:
+    words = [part.text for part in node.parts if isinstance(part, Token) and part.text not in "<>"]
+    return ParameterType(*words)
+
+
+def _name(node: Node) -> Token:
+    return _word(next(node.nodes("name")))
+
+
+def _word(name: Node) -> Token:
+    (token,) = name.parts
+    assert isinstance(token, Token)
+    return token
+
+
+def _span(first: Token, last: Token) -> Place:
+    return Place(first.place.line, first.place.column, last.place.end)

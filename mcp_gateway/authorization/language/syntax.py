@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a name stands: line from 1, columns from 0, `end` behind the last character. Line 0 is nowhere."""
+    """Where a name stands: line and column from 1, `end` behind its last character. Line 0 is nowhere."""
 
     line: int = 0
     column: int = 0
