@@ -18,7 +18,7 @@ from mcp_gateway.api.events import event_stream
 from mcp_gateway.api.signed_in import Desk, desk_of, person_of
 from mcp_gateway.errors import BadRequest, GatewayError
 from mcp_gateway.inspection import Filter, ServerView, Standing, ToolDetail, ToolPage
-from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.ids import AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import ReviewState, Risk
 
@@ -106,6 +106,29 @@ async def tools(
 @router.get("/tools/{server}/{tool}", summary="One tool, by the parts of its id", responses=_NOT_FOUND)
 async def tool(request: Request, person: SignedIn, server: str, tool: str) -> ToolDetail:
     return await desk_of(request).inspection.tool(person, ToolId(f"tool:{server}/{tool}"))
+
+
+@router.get("/explain", summary="Why a tool or a resource is open to a principal or not", responses=_NOT_FOUND)
+async def explain(
+    request: Request,
+    person: SignedIn,
+    user: Annotated[str, Query(max_length=512, pattern="^user:", description="`user:ISSUER/NAME`; need not exist.")],
+    agent: Annotated[str, Query(max_length=512, pattern="^agent:", description="`agent:ISSUER/CLIENT`.")],
+    tool: Annotated[str | None, Query(max_length=512, pattern="^tool:", description="`tool:SERVER/NAME`.")] = None,
+    resource: Annotated[str | None, Query(max_length=512, description="`TYPE:SERVER/ID`, by itself.")] = None,
+    relation: Annotated[str, Query(max_length=50, description="On the resource.")] = "can_read",
+) -> dict[str, Any]:
+    """For administrators and auditors: every question with its answer, every missing side, what would change it.
+
+    A call's arguments are not taken here, because an address ends in logs; `mcp-gateway explain --arguments` takes them.
+    """
+    inspection = desk_of(request).inspection
+    if (tool is None) == (resource is None):
+        raise BadRequest("query: exactly one of tool and resource")
+    who, through = UserId(user), AgentId(agent)
+    if resource is not None:
+        return (await inspection.explain_resource(person, who, through, relation, resource)).as_dict()
+    return (await inspection.explain(person, who, through, ToolId(tool or ""), None)).as_dict()
 
 
 @router.get(

@@ -39,6 +39,15 @@ def subject(text: str) -> str:
     return f"{thing(name)}{relation_separator}{relation}"
 
 
+def membership(text: str) -> tuple[str, str]:
+    """`group:okta/eng` as a token would say it: (relation, object)."""
+    object_ = thing(text)
+    kind = object_.partition(":")[0]
+    if kind not in _MEMBERS:
+        raise OperatorError("must be group:NAME, role:NAME or tenant:NAME", where=text)
+    return _MEMBERS[kind], object_
+
+
 def thing(text: str) -> str:
     """What a relation is on: `server:tickets`, `tool:tickets/ticket_get`, `ticket:tickets/T-391`, `group:support`."""
     kind, separator, rest = text.partition(":")

@@ -1,4 +1,4 @@
-"""Why a call would be allowed or refused."""
+"""Why a call would be allowed or refused, why a tool is listed or not, and what would change it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from mcp_gateway.authorization import Explanation
+from mcp_gateway.authorization import Access, Explanation
 from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.known import note_strangers
-from mcp_gateway.inspection import Filter, OsUser
+from mcp_gateway.errors import OperatorError
+from mcp_gateway.inspection import Filter, OsUser, ToolAccess
 
 _EVERY_TOOL = 1_000_000
+_RELATIONS = ("can_read", "can_write")
+"""What a resource is asked for when no relation is named."""
 
 
 def register(app: typer.Typer) -> None:
@@ -23,36 +26,93 @@ async def explain(
     desk: Desk,
     user: Annotated[str, typer.Option("--user", help="Who would ask.")],
     agent: Annotated[str, typer.Option("--agent", help="Through which agent.")],
-    tool: Annotated[str, typer.Option("--tool", help="SERVER/NAME, or the name a client sees.")],
+    tool: Annotated[
+        str | None, typer.Option("--tool", help="SERVER/NAME, or the name a client sees. Without it: the whole list.")
+    ] = None,
     call: Annotated[
-        str, typer.Option("--arguments", help="The call's arguments, a JSON object; they name the resource.")
-    ] = "{}",
+        str | None,
+        typer.Option("--arguments", help="The call's arguments, a JSON object. Without them: why the tool is listed."),
+    ] = None,
+    resource: Annotated[
+        str | None, typer.Option("--resource", help="TYPE:SERVER/ID, to be asked about by itself.")
+    ] = None,
+    relation: Annotated[
+        str | None, typer.Option("--relation", help="On the resource. Default: can_read and can_write.")
+    ] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Only this server's part of the list.")] = None,
     scope: Annotated[
         list[str] | None, typer.Option("--scope", help="The token's scopes; repeatable. Default: all.")
     ] = None,
+    member: Annotated[
+        list[str] | None,
+        typer.Option("--member", help="A group:, role: or tenant: the token would name; repeatable."),
+    ] = None,
 ) -> None:
-    """Say whether a call would be allowed, every question that decides it, and what would change the answer."""
-    office, asker = desk.office, OsUser(desk.actor)
-    given = arguments.call_arguments(call)
+    """Say why a call would be allowed or not: every question, every missing side, and what would change it."""
+    who, through = arguments.user(user), arguments.agent(agent)
+    belongs = tuple(map(arguments.membership, member or ()))
+    asker = OsUser(desk.actor)
+    office = desk.office
     await office.catalog.declare(office.administration.servers_declared())
+    if resource is not None:
+        if tool is not None or call is not None:
+            raise OperatorError("ask about a tool or about a resource", where="--resource")
+        on = arguments.thing(resource)
+        found = [
+            await office.inspection.explain_resource(asker, who, through, one, on, memberships=belongs)
+            for one in ((relation,) if relation else _RELATIONS)
+        ]
+        await note_strangers(desk, user=who, agent=through, on=on)
+        desk.terminal.answer([one.as_dict() for one in found], *(line for one in found for line in _lines(one)))
+        return
+    if tool is None:
+        listed = await office.inspection.explain_list(asker, who, through, server=server, memberships=belongs)
+        await note_strangers(desk, user=who, agent=through)
+        _show_list(desk, listed)
+        return
+    given = None if call is None else arguments.call_arguments(call)
     known = (await office.inspection.tools(asker, Filter(), limit=_EVERY_TOOL)).tools
     explanation = await office.inspection.explain(
         asker,
-        arguments.user(user),
-        arguments.agent(agent),
+        who,
+        through,
         arguments.tool(tool, known),
         given,
         scopes=frozenset(scope) if scope else None,
+        memberships=belongs,
     )
-    await note_strangers(desk, user=arguments.user(user), agent=arguments.agent(agent))
+    await note_strangers(desk, user=who, agent=through)
     desk.terminal.answer(explanation.as_dict(), *_lines(explanation))
 
 
+def _show_list(desk: Desk, listed: tuple[ToolAccess, ...]) -> None:
+    desk.terminal.table(
+        [
+            {"tool": one.id, "exposed": one.exposed, "access": one.access, "missing": list(one.missing)}
+            for one in listed
+        ],
+        ("tool", "name on /mcp", "is", "because"),
+        [
+            (one.id.removeprefix("tool:"), one.exposed, one.access, ", ".join(one.missing) or _SAID[one.access])
+            for one in listed
+        ],
+        empty="no tool is known; see mcp-gateway server list",
+    )
+
+
+_SAID = {
+    Access.CALLABLE: "every side holds",
+    Access.DEPENDS: "every side holds; a call also needs its resource",
+    Access.REQUESTABLE: "it can be asked for",
+    Access.HIDDEN: "",
+}
+
+
 def _lines(explanation: Explanation) -> list[str]:
-    verdict = "ALLOWED" if explanation.allowed else "DENIED"
-    lines = [f"{verdict}: {explanation.user} through {explanation.agent} calls {explanation.tool}"]
+    lines = [_verdict(explanation)]
     for finding in explanation.findings:
-        lines.append(f"  {finding.code}{f': {finding.evidence}' if finding.evidence else ''}")
+        after = " (hidden until the one above is put right)" if finding.after else ""
+        lines.append(f"  {finding.code}{f': {finding.evidence}' if finding.evidence else ''}{after}")
         if finding.remedy and not explanation.allowed:
             lines.append(f"    try: {finding.remedy}")
     lines.append("because")
@@ -62,3 +122,17 @@ def _lines(explanation: Explanation) -> list[str]:
     if not explanation.allowed:
         lines.append(f"the caller is told {explanation.public_code}")
     return lines
+
+
+def _verdict(explanation: Explanation) -> str:
+    who = f"{explanation.user} through {explanation.agent}"
+    if not explanation.tool:
+        relation = f"{explanation.asked[0].relation} on " if explanation.asked else ""
+        said = "ALLOWED" if explanation.allowed else "DENIED"
+        return f"{said}: {who}: {relation}{', '.join(explanation.resources)}"
+    if not explanation.allowed:
+        state = f", to them it is {explanation.access}" if explanation.access else ""
+        return f"DENIED: {who} calls {explanation.tool}{state}"
+    if explanation.access is Access.DEPENDS and not explanation.resources:
+        return f"DEPENDS: {who} calls {explanation.tool}: on what it names; --arguments asks about one call"
+    return f"ALLOWED: {who} calls {explanation.tool}"

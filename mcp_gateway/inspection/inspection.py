@@ -15,17 +15,28 @@ from typing import Any
 import anyio
 
 from mcp_gateway.audit import EVERYTHING, Record, Trail, Wanted
-from mcp_gateway.authorization import Authorization, Explanation
+from mcp_gateway.authorization import Authorization, Explanation, Memberships
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.inspection import browse, trail
 from mcp_gateway.inspection.browse import Filter, Seen
 from mcp_gateway.inspection.events import Event, EventSource, Lost, Subscription
-from mcp_gateway.inspection.views import Asker, OsUser, ServerView, Shown, Standing, ToolDetail, ToolPage
+from mcp_gateway.inspection.views import (
+    Asker,
+    OsUser,
+    ServerView,
+    Shown,
+    Standing,
+    ToolAccess,
+    ToolDetail,
+    ToolPage,
+)
 from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId, server_id
-from mcp_gateway.model.principal import Person
+from mcp_gateway.model.principal import Person, Principal
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.storage import ChangeFeed
+
+_EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
 
 
 class Inspection:
@@ -82,16 +93,46 @@ class Inspection:
         user: UserId,
         agent: AgentId,
         identifier: ToolId,
-        arguments: Mapping[str, Any],
+        arguments: Mapping[str, Any] | None,
         *,
         scopes: frozenset[str] | None = None,
+        memberships: Memberships = (),
     ) -> Explanation:
-        """Why a call would be allowed or denied; only those who see everything may ask. Nothing is called."""
-        seen = await self._seen(asker)
-        if not seen.reviewing:
-            raise AccessDenied(None, code="tool.unavailable")
-        tool = _among(seen, identifier)
-        return await self._authorization.explain(user, agent, tool, arguments, now=self._clock(), scopes=scopes)
+        """Why a call would be allowed or denied; without arguments, why the tool is listed or not.
+
+        Only those who see everything may ask. Nothing is called, and the user and agent need not exist.
+        """
+        tool = _among(await self._everything(asker), identifier)
+        return await self._authorization.explain(
+            user, agent, tool, arguments, now=self._clock(), scopes=scopes, memberships=memberships
+        )
+
+    async def explain_resource(
+        self, asker: Asker, user: UserId, agent: AgentId, relation: str, on: str, *, memberships: Memberships = ()
+    ) -> Explanation:
+        """Why an agent, acting for a user, has or has not `relation` on the resource `on`, whatever the tool."""
+        await self._everything(asker)
+        return await self._authorization.explain_resource(
+            user, agent, (relation, on), now=self._clock(), memberships=memberships
+        )
+
+    async def explain_list(
+        self, asker: Asker, user: UserId, agent: AgentId, *, server: str | None = None, memberships: Memberships = ()
+    ) -> tuple[ToolAccess, ...]:
+        """Every known tool, what it is to this principal, and by which codes it is not listed."""
+        seen = await self._everything(asker)
+        tools = [tool for tool in seen.tools if server in (None, tool.server)]
+        principal = Principal(user, agent, _EVERY_SCOPE, "", "", 0, memberships=memberships)
+        now = self._clock()
+        found = await self._authorization.accessible(principal, tools, now=now)
+        return tuple(
+            [
+                ToolAccess(
+                    tool.id, tool.exposed, found[tool.id], await self._authorization.missing(principal, tool, now=now)
+                )
+                for tool in tools
+            ]
+        )
 
     async def audit(self, asker: Asker, wanted: Wanted = EVERYTHING, *, limit: int = 100) -> tuple[Record, ...]:
         """The newest matching records, newest first; a person without standing gets the own ones, as they were told."""
@@ -140,6 +181,13 @@ class Inspection:
         usable = await self._authorization.usable_by(asker, tools, now=self._clock())
         shown = tools if everything else [tool for tool in tools if tool.id in usable]
         return Seen(tuple(shown), usable, reviewing=everything)
+
+    async def _everything(self, asker: Asker) -> Seen:
+        """Every tool; raises AccessDenied for a person who does not see everything."""
+        seen = await self._seen(asker)
+        if not seen.reviewing:
+            raise AccessDenied(None, code="tool.unavailable")
+        return seen
 
     async def _server_view(self, asker: Asker, seen: Seen, name: str) -> ServerView | None:
         tools = [tool for tool in seen.tools if tool.server == name]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from mcp_gateway.authorization import Access
 from mcp_gateway.inspection.definition import Parameter
 from mcp_gateway.model.ids import ServerId, ToolId
 from mcp_gateway.model.principal import Person
@@ -83,6 +84,17 @@ class ToolView:
     """SHA-256 of the definition's canonical JSON."""
     finding: str | None
     """Why it is quarantined or changed; reviewers only."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAccess:
+    """One tool in the list of a principal, or why it is not in it."""
+
+    id: ToolId
+    exposed: str
+    access: Access
+    missing: tuple[str, ...]
+    """Reason codes; empty when it is listed."""
 
 
 @dataclass(frozen=True, slots=True)

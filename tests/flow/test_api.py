@@ -251,6 +251,21 @@ async def test_explain_is_for_those_who_see_everything(door: FirstParty) -> None
     assert refused.value.code == "tool.unavailable"
 
 
+async def test_an_administrator_asks_the_api_why_and_nobody_else_learns_of_it(door: FirstParty) -> None:
+    principal = {"user": "user:local/mira", "agent": "agent:local/docs"}
+    about_tool = await get(door, "ana", "/explain", **principal, tool="tool:tickets/ticket_update")
+    told = about_tool.json()
+    assert (about_tool.status_code, told["allowed"], told["access"]) == (200, False, "hidden")
+    assert {reason["code"] for reason in told["reasons"]} >= {"user.not_allowed", "agent.not_delegated"}
+    about_resource = (await get(door, "ana", "/explain", **principal, resource="ticket:tickets/T-1")).json()
+    assert "resource.user_not_allowed" in {reason["code"] for reason in about_resource["reasons"]}
+    for tool in ("tool:tickets/ticket_update", "tool:no/such"):
+        refused = await get(door, "mira", "/explain", **principal, tool=tool)
+        assert (refused.status_code, refused.json()["reason"]) == (404, "tool.unavailable")
+    for question in ({}, {"tool": "x"}, {"tool": "tool:a/b", "resource": "ticket:a/b"}):
+        assert (await get(door, "ana", "/explain", **principal, **question)).status_code == 400
+
+
 async def test_a_person_reads_the_own_records_as_they_were_told(door: FirstParty) -> None:
     await door.journal.event("login.succeeded", "user:local/mira", address="127.0.0.1")
     await door.journal.event("access.added", "os:ana", object="server:tickets")
