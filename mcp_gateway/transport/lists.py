@@ -12,6 +12,8 @@ from mcp_gateway.gateway import ToolList
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import JsonObject, Tool
+from mcp_gateway.transport.annotations import annotated
 from mcp_gateway.transport.bridge import tool_definition
 from mcp_gateway.transport.sealing import Sealer
 
@@ -72,13 +74,14 @@ class _Rendered:
         self.ids = [tool.id for tool in tools.tools]
         self.order = {tool_id: position for position, tool_id in enumerate(self.ids)}
         self.fragments = [
-            orjson.dumps(
-                tool_definition(
-                    tool.definition, name=tool.name if request.endpoint else tool.exposed, client=request.era
-                )
-            )
+            orjson.dumps(annotated(_definition(tool, request), tool, depends=bool(tool.resources)))
             for tool in tools.tools
         ]
+
+
+def _definition(tool: Tool, request: Request) -> JsonObject:
+    name = tool.name if request.endpoint else tool.exposed
+    return tool_definition(tool.definition, name=name, client=request.era)
 
 
 def _behind(
