@@ -309,6 +309,41 @@ PROMISES: tuple[Promise, ...] = (
         "e2e/test_ticket_sample.py::test_every_sample_ticket_and_project_hangs_on_its_server_and_project",
     ),
     Promise(
+        "A disabled user or agent is nobody until enabled and signs in anew.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_a_disabled_user_or_agent_is_nobody_until_enabled_and_signs_in_anew",
+    ),
+    Promise(
+        "A disabled tool or server is neither listed nor called.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_a_disabled_tool_or_server_is_neither_listed_nor_called",
+    ),
+    Promise(
+        "The emergency stop refuses everything and is taken back.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_the_emergency_stop_refuses_everything_and_is_taken_back",
+    ),
+    Promise(
+        "A call under way ends with the right to it, and the upstream hears it.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_a_call_under_way_ends_with_the_right_to_it_and_the_upstream_hears_it",
+    ),
+    Promise(
+        "A grant that runs out ends the call it allowed.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_a_grant_that_runs_out_ends_the_call_it_allowed",
+    ),
+    Promise(
+        "A disabled user loses pages, API and event stream.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_a_disabled_user_loses_pages_api_and_event_stream",
+    ),
+    Promise(
+        "Calls of others go on when one user is disabled.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_calls_of_others_go_on_when_one_user_is_disabled",
+    ),
+    Promise(
         "A server grant reaches as far as its level.",
         "README: say who may use it",
         "flow/test_administration.py::test_a_server_grant_reaches_as_far_as_its_level",
@@ -875,5 +910,35 @@ PROMISES: tuple[Promise, ...] = (
         "A revoked sign in ends at the next call and the sdk asks the user again.",
         "design: a revocation binds the next call",
         "flow/test_sign_in.py::test_a_revoked_sign_in_ends_at_the_next_call_and_the_sdk_asks_the_user_again",
+    ),
+    Promise(
+        "The server decides lists and calls alike.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_the_server_decides_lists_and_calls_alike",
+    ),
+    Promise(
+        "What another system deletes on the server is gone with the next call.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_what_another_system_deletes_on_the_server_is_gone_with_the_next_call",
+    ),
+    Promise(
+        "A revocation is on the server when the command returns.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_a_revocation_is_on_the_server_when_the_command_returns",
+    ),
+    Promise(
+        "A server that is gone denies and back again decides without a restart.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_a_server_that_is_gone_denies_and_back_again_decides_without_a_restart",
+    ),
+    Promise(
+        "A change made while the server is gone is not acknowledged and wins when it is back.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_a_change_made_while_the_server_is_gone_is_not_acknowledged_and_wins_when_it_is_back",
+    ),
+    Promise(
+        "Who a request is stored on the server denies everything until it is deleted.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_who_a_request_is_stored_on_the_server_denies_everything_until_it_is_deleted",
     ),
 )
