@@ -18,7 +18,8 @@ from mcp_gateway.authorization import Authorization
 from mcp_gateway.authorization.backends.replica import Pace
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.tool import Risk
-from tests.support.backends import ReplicaBench, Servers, openfga_server, replica_of
+from tests.support.backends import ReplicaBench, openfga_at, publish, replica_of
+from tests.support.openfga import openfga
 from tests.unit.authorization.world import AGENT, MIRA, allowed_rows, mira, row, tool
 
 pytestmark = pytest.mark.anyio
@@ -57,9 +58,11 @@ class Stage:
 
 
 async def staged(folder: Path, pace: Pace) -> AsyncGenerator[Stage]:
-    # A server of its own: it is stopped and killed.
-    with Servers(folder) as servers:
-        async with openfga_server(folder, servers) as remote, replica_of(remote, pace=pace) as bench:
+    # A server of its own, which is stopped and killed, with a file that outlives it.
+    with openfga(folder / "openfga") as server:
+        identifier = server.new_store()
+        publish(server, identifier)
+        async with openfga_at(folder, server, identifier) as remote, replica_of(remote, pace=pace) as bench:
             await bench.write(*allowed_rows(READ, WRITE))
             yield Stage(bench)
 

@@ -17,7 +17,7 @@ import anyio
 from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authorization.backends.openfga import OpenFgaRelationships
 from mcp_gateway.authorization.backends.openfga_admin import OpenFgaAdmin
-from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient
+from mcp_gateway.authorization.backends.openfga_client import Credential, OpenFgaClient
 from mcp_gateway.authorization.backends.openfga_credentials import TokenFile
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.backends.replica import Pace, ReplicaRelationships
@@ -35,6 +35,7 @@ from tests.support.processes import ROOT
 MODEL_FILE = ROOT / "policies" / "model.fga"
 ACTOR = "os:test"
 ANSWER_SECONDS = 5.0
+FILL_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +134,56 @@ async def openfga_server(folder: Path, servers: Servers) -> AsyncGenerator[OpenF
 
 
 @asynccontextmanager
-async def openfga_at(
-    folder: Path, server: OpenFgaServer, identifier: str, *, url: str | None = None, model: str | None = None
-) -> AsyncGenerator[OpenFgaBench]:
-    """The backend for a store of `server`, or of what stands at `url` in its place."""
+async def openfga_at(folder: Path, server: OpenFgaServer, identifier: str) -> AsyncGenerator[OpenFgaBench]:
+    """The backend for a store of `server`."""
+    async with remote(folder, server.url, identifier) as far:
+        bench = far.bench
+        yield OpenFgaBench(
+            bench.relationships,
+            bench.model,
+            bench.database,
+            bench.feed,
+            server,
+            identifier,
+            far.relay,
+            far.client,
+            far.openfga,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The backend for whatever answers at a URL, with its parts."""
+
+    bench: Bench
+    openfga: OpenFgaRelationships
+    relay: Relay
+    client: OpenFgaClient
+    admin: OpenFgaAdmin
+
+
+@asynccontextmanager
+async def remote(
+    folder: Path,
+    url: str,
+    identifier: str,
+    *,
+    credential: Credential | None = None,
+    timeout_seconds: float = ANSWER_SECONDS,
+    model: str | None = None,
+) -> AsyncGenerator[Remote]:
     compiled = load_model(MODEL_FILE)
-    secret = folder / "token"
-    secret.write_text(TOKEN)
-    secret.chmod(0o600)
-    where = url or server.url
+    said = credential or TokenFile(secret_file(folder))
     async with AsyncExitStack() as stack:
         database, feed = await stack.enter_async_context(store(folder))
-        client = OpenFgaClient(where, credential=TokenFile(secret), resolve=_literal, timeout_seconds=ANSWER_SECONDS)
+        client = OpenFgaClient(url, credential=said, resolve=literal, timeout_seconds=timeout_seconds)
         stack.push_async_callback(client.aclose)
         admin = OpenFgaAdmin(
-            where,
+            url,
             store=identifier,
-            credential=TokenFile(secret),
-            resolve=_literal,
-            timeout_seconds=ANSWER_SECONDS,
+            credential=said,
+            resolve=literal,
+            timeout_seconds=timeout_seconds,
             pinned=lambda: relationships.pinned(),
         )
         stack.push_async_callback(admin.aclose)
@@ -160,7 +192,14 @@ async def openfga_at(
         database.settle = relay.after_write
         await relationships.load(database)
         feed.add(relationships)
-        yield OpenFgaBench(relationships, compiled, database, feed, server, identifier, relay, client, relationships)
+        yield Remote(Bench(relationships, compiled, database, feed), relationships, relay, client, admin)
+
+
+def secret_file(folder: Path, secret: str = TOKEN) -> Path:
+    path = folder / "token"
+    path.write_text(secret)
+    path.chmod(0o600)
+    return path
 
 
 @asynccontextmanager
@@ -190,6 +229,9 @@ async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> Async
     remote.feed.add(relationships)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(relationships.run)
+        with anyio.fail_after(FILL_SECONDS):
+            while relationships.as_of is None:
+                await anyio.sleep(0.01)
         yield ReplicaBench(relationships, remote.model, remote.database, remote.feed, remote, source, changed)
         tasks.cancel_scope.cancel()
 
@@ -200,7 +242,8 @@ def publish(server: OpenFgaServer, identifier: str, text: str | None = None) -> 
     return str(server.post(f"/stores/{identifier}/authorization-models", to_json(document))["authorization_model_id"])
 
 
-async def _literal(host: str, port: int) -> Sequence[str]:
+async def literal(host: str, port: int) -> Sequence[str]:
+    """A resolver for URLs that hold an address."""
     return [host]
 
 

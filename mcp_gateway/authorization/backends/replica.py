@@ -1,14 +1,15 @@
 """The replica backend: the embedded engine over a copy of a relationship server's tuples, at most some seconds old.
 
-Reads are answered here, in microseconds, while the copy is young enough. Whatever must be `fresh`
-is asked of the server itself. A copy that is too old answers nothing: the call is denied.
+Until the copy is whole the server is asked. Then reads are answered here, in microseconds, while the
+copy is young enough; whatever must be `fresh` is asked of the server still. A copy that is too old
+answers nothing: the call is denied.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
@@ -23,6 +24,7 @@ from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
+from mcp_gateway.storage.database import TUPLE_KINDS
 from mcp_gateway.storage.relationships import tuple_of
 
 _log = logging.getLogger(__name__)
@@ -72,35 +74,31 @@ class ReplicaRelationships:
 
     @property
     def refusal(self) -> str | None:
-        if not self._filled:
-            return "relationship.unknown"
-        return self._server.refusal or self._engine.refusal
+        return self._server.refusal or (self._engine.refusal if self._filled else None)
+
+    @property
+    def as_of(self) -> float | None:
+        """Monotonic seconds: every change the server showed then is in the copy; None until everything was read."""
+        return self._feed.as_of if self._filled else None
 
     def legs(self, object_type: str, relation: str) -> Legs | None:
         return self._engine.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
-        # The server first: what it relays of our own writes is then in its log.
         await self._server.load(database)
-        while True:
-            known = self._server.revision
-            await (self._feed.look() if self._filled else self._feed.fill())
-            self._filled = True
-            if self._server.revision == known:  # otherwise it followed something that we did not
-                return
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        """Our own writes count here as soon as the server has them."""
+        """Our own writes count in the copy at once; the server gets them before it is asked or looked at again."""
         await self._server.follow(changes)
-        own = [(c.kind == "tuple.written", tuple_of(c.payload)) for c in changes if c.kind in _OF_TUPLES]
+        own = [(c.kind == "tuple.written", tuple_of(c.payload)) for c in changes if c.kind in TUPLE_KINDS]
         if own:
             self._feed.learn({place_of(one): one if written else None for written, one in own})
 
     async def answer(
         self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
     ) -> Answers:
-        if fresh:
-            found = await self._server.answer(checks, in_context=in_context, now=now, fresh=True)
+        if fresh or not self._filled:
+            found = await self._server.answer(checks, in_context=in_context, now=now, fresh=fresh)
             return Answers(found.answers, found.revision, found.model_id, now)
         until = now + self._left()
         found = await self._engine.answer(checks, in_context=in_context, now=now)
@@ -109,40 +107,48 @@ class ReplicaRelationships:
     async def held(
         self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
     ) -> Held:
+        if not self._filled:
+            return await self._server.held(subject, relation, objects, in_context=in_context, now=now)
         until = now + self._left()
         found = await self._engine.held(subject, relation, objects, in_context=in_context, now=now)
         return Held(found.objects, self.revision, found.model_id, _earlier(found.valid_until, until))
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
-        return await self._engine.witness(check, in_context=in_context, now=now)
+        asked = self._engine if self._filled else self._server
+        return await asked.witness(check, in_context=in_context, now=now)
 
     async def list_objects(
         self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
     ) -> Listed:
-        until = now + self._left()
-        found = await self._engine.list_objects(
+        found = await self._asked().list_objects(
             subject, relation, object_type, in_context=in_context, now=now, limit=limit
         )
-        return replace(found, revision=self.revision, valid_until=_earlier(found.valid_until, until))
+        return replace(found, revision=self.revision, valid_until=now)
 
     async def list_users(
         self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
     ) -> Listed:
-        until = now + self._left()
-        found = await self._engine.list_users(object_, relation, kind, in_context=in_context, now=now, limit=limit)
-        return replace(found, revision=self.revision, valid_until=_earlier(found.valid_until, until))
+        found = await self._asked().list_users(object_, relation, kind, in_context=in_context, now=now, limit=limit)
+        return replace(found, revision=self.revision, valid_until=now)
 
     async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
-        self._left()
-        return await self._engine.expand(object_, relation, in_context=in_context)
+        return await self._asked().expand(object_, relation, in_context=in_context)
 
     async def run(self) -> None:
-        """Look at the server until cancelled."""
+        """Read everything, then look at the server until cancelled."""
+        while not self._filled:
+            await self._trying(self._fill)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._reconcile)
             while True:
-                await self._look()
-                await anyio.sleep(self._pace.look_seconds)
+                await self._trying(self._feed.look)
+
+    def _asked(self) -> Relationships:
+        """Who answers what decides nothing."""
+        if not self._filled:
+            return self._server
+        self._left()
+        return self._engine
 
     def _left(self) -> float:
         """For how many seconds the copy may still answer."""
@@ -154,9 +160,16 @@ class ReplicaRelationships:
             )
         return self._pace.max_staleness_seconds - lag
 
-    async def _look(self) -> None:
+    async def _fill(self) -> None:
+        began = self._clock()
+        count = await self._feed.fill()
+        self._filled = True
+        _log.info("the replica has read %d relationships in %.1f s", count, self._clock() - began)
+
+    async def _trying(self, read: Callable[[], Awaitable[None]]) -> None:
+        """Read once and pause; what fails is said once and tried again."""
         try:
-            await self._feed.look()
+            await read()
         except AuthorizationUnavailable as exc:
             if not self._failing:
                 _log.error("the replica cannot look at the relationship server: %s", exc)
@@ -165,6 +178,7 @@ class ReplicaRelationships:
             if self._failing:
                 _log.warning("the replica follows the relationship server again")
             self._failing = False
+        await anyio.sleep(self._pace.look_seconds)
 
     async def _reconcile(self) -> None:
         while True:
@@ -173,9 +187,6 @@ class ReplicaRelationships:
                 await reconcile(self._source, self._copy, self._feed, clock=self._clock)
             except (AuthorizationUnavailable, TimeoutError) as exc:
                 _log.error("the replica could not be compared with the relationship server: %s", exc)
-
-
-_OF_TUPLES = frozenset({"tuple.written", "tuple.deleted"})
 
 
 def _earlier(one: float | None, other: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authorization.backends.replica_log import Place, State, change_to
+from mcp_gateway.authorization.engine.loading import Loader, in_rows
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.tuples import EMPTY, Rule, accepted_rule
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -18,11 +19,29 @@ class LocalCopy:
         self._model = model
         self.engine = EmbeddedRelationships(model)
         self.engine.replace((), revision=0)
+        self._loader: Loader | None = None
+        self._meanwhile: dict[Place, State] = {}
+
+    def begin(self) -> None:
+        """Read everything anew: `add` until it is `whole`; what is held goes on until then."""
+        self._loader = Loader(self._model, self.engine.index.tracked)
+        self._meanwhile = {}
 
     def add(self, tuples: Iterable[RelationshipTuple]) -> None:
-        self.engine.apply((True, one) for one in tuples)
+        assert self._loader is not None
+        self._loader.add(in_rows(tuples))
+
+    def whole(self) -> None:
+        """Hold what was added, and what was applied meanwhile."""
+        assert self._loader is not None
+        self.engine.index.adopt(self._loader)
+        self._loader = None
+        self.apply(self._meanwhile)
+        self._meanwhile = {}
 
     def apply(self, changes: Mapping[Place, State]) -> None:
+        if self._loader is not None:
+            self._meanwhile.update(changes)
         self.engine.apply(change_to(place, state) for place, state in changes.items())
 
     def agrees(self, place: Place, state: State) -> bool:
@@ -36,10 +55,11 @@ class LocalCopy:
 
     def places(self) -> Iterator[Place]:
         """Every tuple held, as they are when asked for; what comes and goes meanwhile may be left out."""
-        for subject, object_ in list(self.engine.index.stored_in_context):
+        index = self.engine.index
+        for subject, object_ in list(index.stored_in_context):
             yield object_, "in_context", subject
-        for object_, relation in list(self.engine.index.rows):
-            row = self.engine.index.rows.get((object_, relation), EMPTY)
+        for object_, relation in list(index.rows):
+            row = index.rows.get((object_, relation), EMPTY)
             for subject in (*row.direct, *row.usersets):
                 yield object_, relation, subject
 

@@ -92,18 +92,22 @@ class ReplicaFeed:
         self.as_of: float | None = None
         """Monotonic seconds: every change the server showed then is in the copy."""
 
-    async def fill(self) -> None:
-        """Read everything. The log is marked first, so what changes meanwhile is read afterwards."""
+    async def fill(self) -> int:
+        """Read everything anew; how many tuples that were. The log is marked first: what changes meanwhile is in it."""
         await self._source.ready()
-        self._newest = await newest_change(self._source)
+        self._newest, self._token = await newest_change(self._source), ""
         self._newest_found = self._clock()
-        token = ""
+        self._copy.begin()
+        token, count = "", 0
         while True:
             page, token = await self._source.tuples(token)
             self._copy.add(page)
+            count += len(page)
             if not token:
                 break
+        self._copy.whole()
         await self.look()
+        return count
 
     async def look(self) -> None:
         """See every change the server shows now. One that fails changes nothing the next would miss."""

@@ -5,6 +5,7 @@ Its log is ordered by when a change began. A change may become visible later tha
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio.lowlevel
@@ -27,6 +28,8 @@ class ChangingServer:
     """(visible from, line) in the order of the log's ids."""
     down: bool = False
     asked: int = 0
+    between: Callable[[Sequence[RelationshipTuple]], Awaitable[None]] | None = None
+    """Happens behind every page of the full read."""
 
     def clock(self) -> float:
         return self.now
@@ -48,6 +51,8 @@ class ChangingServer:
         await self._reached()
         start = int(token or 0)
         page = list(self.tuples_now.values())[start : start + PAGE]
+        if self.between is not None:
+            await self.between(page)
         return Tuples(page, str(start + PAGE) if start + PAGE < len(self.tuples_now) else "")
 
     async def stored(self, place: Place) -> State:

@@ -15,6 +15,7 @@ from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check, Decision
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.storage import Change, Database
+from mcp_gateway.storage.relationships import RelationshipTuple
 from tests.unit.authorization.changing_server import ChangingServer
 from tests.unit.authorization.world import MIRA, MODEL, NOW, allowed_rows, codes, mira, row, tool
 
@@ -70,17 +71,47 @@ class World:
         return await self.authorization.decide(mira(), WRITE if asked is WRITE else READ, {}, now=NOW + self.server.now)
 
     async def look(self) -> None:
-        await self.replica.load(DATABASE)
+        """Let the replica run until it has looked after this moment."""
+        self.server.now += 0.01
+        moment = self.server.now
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.replica.run)
+                while self.replica.as_of is None or self.replica.as_of < moment:
+                    await anyio.sleep(0.001)
+                tasks.cancel_scope.cancel()
 
 
 async def a_world() -> World:
     world = World()
+    await world.replica.load(DATABASE)
     await world.look()
     return world
 
 
-async def test_until_everything_was_read_everything_is_denied() -> None:
-    assert codes(await World().decide()) == ["relationship.unknown"]
+async def test_until_everything_was_read_the_server_is_asked() -> None:
+    world = World()
+    await world.replica.load(DATABASE)
+    assert (await world.decide()).allowed
+    world.server.delete(CALLER)
+    assert codes(await world.decide()) == ["user.not_allowed"]
+    world.server.down = True
+    with pytest.raises(AuthorizationUnavailable):
+        await world.decide()
+
+
+async def test_what_we_write_while_everything_is_read_counts() -> None:
+    world = World()
+    await world.replica.load(DATABASE)
+
+    async def revoke(page: Sequence[RelationshipTuple]) -> None:
+        if CALLER in page:
+            world.server.delete(CALLER, visible_after=1000.0)
+            await world.authorization.follow([_deleted(CALLER_PAYLOAD)])
+
+    world.server.between = revoke
+    await world.look()
+    assert codes(await world.decide()) == ["user.not_allowed"]
 
 
 async def test_what_was_read_from_the_server_decides() -> None:
@@ -102,6 +133,7 @@ async def test_a_change_on_the_server_counts_from_the_next_look_on_also_for_kept
 
 async def test_a_look_that_finds_nothing_new_keeps_the_decisions() -> None:
     world = await a_world()
+    assert (await world.decide()).allowed
     before = world.changes
     await world.look()
     assert world.changes == before
@@ -125,9 +157,9 @@ async def test_a_write_is_denied_at_once_when_the_server_is_gone() -> None:
 async def test_reads_are_answered_until_the_bound_and_then_denied() -> None:
     world = await a_world()
     world.server.down = True
-    world.server.now += 4.9
+    world.server.now += 4.8
     assert (await world.decide()).allowed
-    world.server.now += 0.2
+    world.server.now += 0.4
     with pytest.raises(AuthorizationUnavailable) as raised:
         await world.decide()
     assert raised.value.code == "relationship.stale"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_gateway.authorization.backends.replica_copy import LocalCopy
-from mcp_gateway.authorization.backends.replica_feed import OVERLAP_SECONDS, ReplicaFeed, Tuples, newest_change
+from mcp_gateway.authorization.backends.replica_feed import OVERLAP_SECONDS, ReplicaFeed, newest_change
 from mcp_gateway.authorization.backends.replica_log import Place, place_of
 from mcp_gateway.authorization.backends.replica_reconcile import reconcile
 from mcp_gateway.errors import AuthorizationUnavailable
@@ -76,16 +76,15 @@ async def test_the_first_read_takes_every_page() -> None:
 
 
 async def test_what_was_removed_while_everything_was_read_is_gone() -> None:
-    class Busy(ChangingServer):
-        async def tuples(self, token: str) -> Tuples:
-            page = await super().tuples(token)
-            if MEMBER in page.page:
-                self.delete(MEMBER)
-            return page
-
-    server = Busy()
+    server = ChangingServer()
     server.write(MEMBER)
     server.write(ENABLED)
+
+    async def remove(page: Sequence[RelationshipTuple]) -> None:
+        if MEMBER in page:
+            server.delete(MEMBER)
+
+    server.between = remove
     _, copy = await filled(server)
     assert held(copy) == places(ENABLED)
 
