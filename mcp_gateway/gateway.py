@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp_gateway.audit import Journal
 from mcp_gateway.authorization import Authorization, public_code
@@ -52,6 +52,14 @@ class ToolList:
     """Of the catalog; with `visible` it identifies the answer."""
 
 
+class Called(NamedTuple):
+    """A `tools/call` under way."""
+
+    request: Request
+    name: str
+    arguments: Mapping[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     feed: ChangeFeed
@@ -75,7 +83,7 @@ class Gateway:
         """What `principal` may call at the request's endpoint."""
         async with self.journal.entry(request, "tools/list", principal) as entry:
             listing = self.catalog.listing(request.endpoint)
-            visible = await self.authorization.visible(principal, listing.tools, now=time.time())
+            visible = await self.authorization.visible(principal, listing.tools, now=time.time(), request=request)
             entry.listed(visible.tools)
             return ToolList(listing.tools, visible.ids, listing.generation)
 
@@ -85,36 +93,38 @@ class Gateway:
         """Decide, and only then forward. Raises what `errors.PUBLIC` can render."""
         async with self.journal.entry(request, "tools/call", principal, arguments) as entry:
             entry.tool = tool = self.catalog.resolve(request.endpoint, name)
-            entry.decision = decision = await self.authorization.decide(principal, tool, arguments, now=time.time())
+            entry.decision = decision = await self.authorization.decide(
+                principal, tool, arguments, now=time.time(), request=request
+            )
             permit = admit(request, principal, tool, arguments, decision)
             return await self.guards.run(permit, notify, entry.recorded(self.upstreams.forward))
 
-    async def refusal_now(
-        self, principal: Principal, endpoint: str | None, called: tuple[str, Mapping[str, Any]] | None
-    ) -> GatewayError | None:
+    async def refusal_now(self, principal: Principal, called: Called | None) -> GatewayError | None:
         """What would refuse a request that is under way if it came now; the same checks, and the token's age no matter."""
         try:
             await self.follow()
             self.identity.refuse_ended(principal)
             if called is not None:
-                tool = self.catalog.resolve(endpoint, called[0])
-                decision = await self.authorization.decide(principal, tool, called[1], now=time.time())
-                if not decision.allowed:
-                    raise AccessDenied(decision, code=public_code(decision))
+                request = called.request
+                tool = self.catalog.resolve(request.endpoint, called.name)
+                decision = await self.authorization.decide(
+                    principal, tool, called.arguments, now=time.time(), request=request
+                )
+                admit(request, principal, tool, called.arguments, decision)
         except Unavailable as exc:
             # A store that cannot be asked takes nothing back from what was admitted; the operator's stop does.
             return exc if exc.code == "gateway.disabled" else None
-        except (Unauthenticated, AccessDenied) as exc:
+        except (Unauthenticated, InsufficientScope, AccessDenied) as exc:
             return exc
         return None
 
     async def record_ended(
-        self, request_id: str, principal: Principal, endpoint: str | None, name: str | None, refusal: GatewayError
+        self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
     ) -> None:
         """The request was ended because of `refusal`; its own record says only that it was cancelled."""
         decision = refusal.decision if isinstance(refusal, AccessDenied) else None
         reasons = [reason.code for reason in decision.reasons] if decision is not None else [refusal.recorded]
-        who = {"user": principal.user, "agent": principal.agent, "endpoint": endpoint, "name": name}
+        who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience, "name": name}
         await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
     def has_endpoint(self, endpoint: str | None) -> bool:
@@ -133,7 +143,8 @@ def admit(
         return Permit(request, principal, tool, arguments, decision)
     code = public_code(decision)
     if code == "scope.insufficient":
-        raise InsufficientScope(scope_for(tool.risk))
+        missing = [reason.evidence for reason in decision.reasons if reason.code == code]
+        raise InsufficientScope(" ".join(dict.fromkeys([scope_for(tool.risk), *missing])))
     if code == "authorization.unavailable":
         raise AuthorizationUnavailable("a question stayed unanswered")
     raise AccessDenied(decision, code=code)

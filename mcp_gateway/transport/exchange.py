@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from mcp_gateway.errors import AccessDenied, BadRequest, GatewayError, UpstreamProtocolError
-from mcp_gateway.gateway import Gateway
+from mcp_gateway.gateway import Called, Gateway
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.challenge import challenge
 from mcp_gateway.transport.classify import meta_of, progress_token
-from mcp_gateway.transport.edge import Origins
+from mcp_gateway.transport.edge import Network, Origins, forwarded_for
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import ToolPages
 from mcp_gateway.transport.reply import Reply
@@ -37,12 +37,26 @@ class Parts:
     pages: ToolPages
     inflight: InFlight
     max_body_bytes: int
+    trusted_proxies: Sequence[Network] = ()
+    """Whose `X-Forwarded-For` counts."""
 
 
 class Exchange:
     """Filled in as the door learns more; the attributes below the blank line exist once the step has passed."""
 
-    __slots__ = ("endpoint", "era", "flight", "headers", "message", "origin", "parts", "principal", "reply")
+    __slots__ = (
+        "called",
+        "endpoint",
+        "era",
+        "flight",
+        "headers",
+        "message",
+        "origin",
+        "parts",
+        "peer",
+        "principal",
+        "reply",
+    )
 
     def __init__(self, parts: Parts, reply: Reply, endpoint: str | None) -> None:
         self.parts = parts
@@ -50,6 +64,8 @@ class Exchange:
         self.endpoint = endpoint
         self.era = Era.LEGACY
         self.origin = ""
+        self.peer: str | None = None
+        self.called: Called | None = None
 
         self.headers: Mapping[str, str]
         self.principal: Principal
@@ -75,7 +91,13 @@ class Exchange:
             meta=meta_of(params),
             client_session=session.digest if session else None,
             param_headers=_param_headers(self.headers),
+            address=self._address(),
         )
+
+    def _address(self) -> str | None:
+        """Where the request comes from: the connection's other end, or what a trusted proxy there says."""
+        trusted = self.parts.trusted_proxies
+        return forwarded_for(self.peer, self.headers.get("x-forwarded-for"), trusted) if trusted else self.peer
 
     async def list_tools(self, request: Request) -> None:
         tools = await self.parts.gateway.list_tools(request, self.principal)
@@ -89,7 +111,8 @@ class Exchange:
             raise BadRequest("params.name must be text")
         if not isinstance(arguments, dict):
             raise BadRequest("params.arguments must be an object")
-        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self.reply.notify)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
+        self.called = called = Called(request, name, arguments)
+        answer = await self.parts.gateway.call_tool(request, self.principal, name, called.arguments, self.reply.notify)
         if answer.result is not None:
             await self._relay(bridge.call_result(answer.result, client=self.era))
         else:
@@ -98,23 +121,13 @@ class Exchange:
 
     async def recheck(self) -> GatewayError | None:
         """What would refuse this request if it came now; a call also by its tool and arguments."""
-        return await self.parts.gateway.refusal_now(self.principal, self.endpoint, self._called())
+        return await self.parts.gateway.refusal_now(self.principal, self.called)
 
     async def refuse_ended(self, refusal: GatewayError) -> None:
         """Record that the right to this request ended while it ran, and say so; always raises."""
-        called = self._called()
-        await self.parts.gateway.record_ended(
-            self.reply.request_id, self.principal, self.endpoint, called[0] if called else None, refusal
-        )
+        name = self.called.name if self.called else None
+        await self.parts.gateway.record_ended(self.reply.request_id, self.principal, name, refusal)
         raise AccessDenied(None, code="access.ended") from refusal
-
-    def _called(self) -> tuple[str, Mapping[str, Any]] | None:
-        """Name and arguments of a `tools/call` that was well-formed enough to be made."""
-        name: Any = self.params.get("name")
-        arguments: Any = self.params.get("arguments", {})
-        if self.message["method"] != "tools/call" or not isinstance(name, str) or not isinstance(arguments, dict):
-            return None
-        return name, arguments  # pyright: ignore[reportUnknownVariableType] JSON objects have text keys
 
     async def _relay(self, result: Mapping[str, Any]) -> None:
         try:
