@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.tool import Mode
 
 CONFIG_VARIABLE = "MCP_GATEWAY_CONFIG"
 DEFAULT_FILE = "gateway.yaml"
@@ -187,9 +188,16 @@ class Settings(_Strict):
     server: Literal["granian", "uvicorn"] = Field(
         default="granian", description="granian bounds headers and header time; uvicorn costs less CPU behind a proxy."
     )
+    trusted_proxies: list[str] = Field(
+        default=[], description="CIDR ranges of proxies whose X-Forwarded-For tells rules the client's address."
+    )
     data_dir: Path = Field(default=Path(".mcp-gateway"), description="0700; store, audit, keys, secrets, users.")
     registry: Path = Field(default=Path("registry"), description="One YAML file per upstream.")
-    policies: Path = Field(default=Path("policies"), description="The relationship model.")
+    policies: Path = Field(default=Path("policies"), description="The relationship model, rules and tool policies.")
+    mode: Mode = Field(
+        default=Mode.ENFORCE,
+        description="`observe`: what a missing right or a rule would deny is let through and recorded; registry entries, tools and rules may say otherwise.",
+    )
     relationships: Literal["embedded"] | OpenFgaSettings = Field(
         default="embedded", description="Where relationships are evaluated: in this process, or by a server."
     )
@@ -207,6 +215,11 @@ class Settings(_Strict):
         if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError("must be host:port")
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, ranges: list[str]) -> list[str]:
+        return [str(ipaddress.ip_network(text)) for text in ranges]
 
     @field_validator("public_urls")
     @classmethod

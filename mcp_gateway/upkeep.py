@@ -136,7 +136,7 @@ class Upkeep:
     def _stamp(self) -> object:
         """Changes whenever a declared file was added, removed or written."""
         found: list[tuple[str, int, int]] = []
-        for directory, pattern in ((self._registry_dir, "*.yaml"), (self._policies_dir, "*")):
+        for directory, pattern in ((self._registry_dir, "*.yaml"), (self._policies_dir, "**/*")):
             for path in sorted(directory.glob(pattern)):
                 try:
                     stat = path.stat()

@@ -95,8 +95,8 @@ def about_tool(tool: Tool) -> Fields:
 
 
 def about_decision(decision: Decision) -> Fields:
-    """The whole decision: every question with its answer, and what it was answered from."""
-    return {
+    """The whole decision: every question with its answer, what it was answered from, and what the rules said."""
+    fields: Fields = {
         "effect": "allow" if decision.allowed else "deny",
         "reasons": [{"code": reason.code, "evidence": reason.evidence} for reason in decision.reasons],
         "questions": [[check.subject, check.relation, check.object, yes] for check, yes in decision.answers.items()],
@@ -104,6 +104,16 @@ def about_decision(decision: Decision) -> Fields:
         "model": decision.model_id,
         "revision": decision.revision,
     }
+    if decision.rules:
+        fields["rules"] = [
+            {"id": finding.id, "result": finding.result, "attributes": plain(finding.attributes)}
+            for finding in decision.rules
+        ]
+    if decision.observed:
+        fields["observed"] = [{"code": reason.code, "evidence": reason.evidence} for reason in decision.observed]
+    if decision.classification is not None:
+        fields["classification"] = decision.classification
+    return fields
 
 
 def about_arguments(arguments: Mapping[str, Any]) -> Fields:

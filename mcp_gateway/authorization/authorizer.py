@@ -79,6 +79,11 @@ class Authorization(Explaining):
         self._relationships = relationships
         self.forget()
 
+    @property
+    def book(self) -> RuleBook:
+        """What narrows decisions now."""
+        return self._book
+
     def adopt_rules(self, book: RuleBook) -> None:
         """Narrow by another book from the next decision on."""
         self._book = book

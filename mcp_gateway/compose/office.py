@@ -16,6 +16,8 @@ from mcp_gateway.administration import Administration
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization
 from mcp_gateway.authorization.engine.model import Model, load_model
+from mcp_gateway.authorization.language.files import find_model
+from mcp_gateway.authorization.rules import RuleBook, load_rules
 from mcp_gateway.authserver.keys import KeyRing
 from mcp_gateway.authserver.users import Users
 from mcp_gateway.catalog import Catalog, Review
@@ -110,7 +112,8 @@ def _office(
     relationships: Backend,
 ) -> Office:
     vocabulary = Vocabulary(policies(settings.policies, ()))
-    authorization = Authorization(relationships.of(vocabulary.model))
+    book = rules(settings, vocabulary.model, ())
+    authorization = Authorization(relationships.of(vocabulary.model), book=book)
     catalog = Catalog(database)
     review = Review(database, upstreams.list_tools, _lint)
     users = Users(data_dir.users)
@@ -137,7 +140,7 @@ def _office(
             users=users,
             review=review,
             registry=settings.registry,
-            check_policies=partial(policies, settings.policies),
+            check_policies=partial(check_policies, settings),
         ),
         inspection=Inspection(
             catalog=catalog, authorization=authorization, trail=Trail(data_dir.audit), feed=feed, events=events
@@ -148,13 +151,28 @@ def _office(
 
 def policies(directory: Path, upstreams: Sequence[Upstream]) -> Model:
     """The model in `directory`, or the shipped one; raises OperatorError when it, or its fit to the registry, is wrong."""
-    path = directory / MODEL_FILE
-    model = load_model(path if path.exists() else shipped(MODEL_FILE, f"policies/{MODEL_FILE}"))
+    model = load_model(model_path(directory))
     for upstream in upstreams:
         for tool, policy in upstream.tools.items():
             for rule in policy.resources:
                 model.require_governed(rule.type, rule.relation, where=f"registry: {upstream.name}.tools.{tool}")
     return model
+
+
+def model_path(directory: Path) -> Path:
+    """The file the model in `directory` begins in, or the shipped one when there is none."""
+    path = find_model(directory)
+    return path if path.exists() else shipped(MODEL_FILE, f"policies/{MODEL_FILE}")
+
+
+def rules(settings: Settings, model: Model, upstreams: Sequence[Upstream]) -> RuleBook:
+    """The rules beside the model; names of servers and tools are looked up in `upstreams`, unless there are none."""
+    return load_rules(settings.policies, model=model, upstreams=upstreams, mode=settings.mode)
+
+
+def check_policies(settings: Settings, upstreams: Sequence[Upstream]) -> None:
+    """Raises OperatorError for the first mistake in the policy files, or in their fit to the registry."""
+    rules(settings, policies(settings.policies, upstreams), upstreams)
 
 
 def _lint(definition: JsonObject) -> str | None:

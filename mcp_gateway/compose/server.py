@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from ipaddress import ip_network
 
 import anyio
 import anyio.to_thread
@@ -14,7 +15,7 @@ from starlette.routing import BaseRoute, Mount
 from mcp_gateway import api, protocol
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
-from mcp_gateway.compose.office import Office, office, policies, shipped
+from mcp_gateway.compose.office import Office, office, policies, rules, shipped
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
 from mcp_gateway.gateway import Gateway
@@ -94,11 +95,14 @@ def _settle_memory() -> None:
 def _upkeep(made: Office) -> Upkeep:
     async def reload_policies(upstreams: Sequence[Upstream]) -> None:
         model = policies(made.settings.policies, upstreams)
+        book = rules(made.settings, model, upstreams)
         if model.model_id != made.vocabulary.model.model_id:
             relationships = made.relationships.of(model)
             await made.relationships.require(relationships)
             await made.authorization.adopt(relationships, made.database)
             made.vocabulary.model = model
+        if book.book_id != made.authorization.book.book_id:
+            made.authorization.adopt_rules(book)
 
     upkeep = Upkeep(
         made.feed,
@@ -138,6 +142,7 @@ async def _application(made: Office, inflight: InFlight) -> Application:
         pages=ToolPages(sealer),
         inflight=inflight,
         max_body_bytes=settings.limits.body_bytes,
+        trusted_proxies=[ip_network(text) for text in settings.trusted_proxies],
     )
     login_sessions = LoginSessions(made.users, sealer, ended, switches)
     return Application(

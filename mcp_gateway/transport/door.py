@@ -54,6 +54,8 @@ async def answer(
 async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: Receive) -> None:
     parts = exchange.parts
     exchange.headers = headers = read_headers(scope["headers"])
+    peer = scope.get("client")
+    exchange.peer = peer[0] if peer else None
     exchange.origin = parts.origins.of_request(headers)
     if not parts.gateway.has_endpoint(exchange.endpoint):
         raise BadRequest("there is no such MCP endpoint", code="request.unknown_path")

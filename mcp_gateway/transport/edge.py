@@ -7,10 +7,14 @@ copy decides differently. Sources: RFC 9110 §5.3, §7.2; RFC 9112 §6.1.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
 
 from mcp_gateway.errors import BadRequest
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_HEADERS = 64
 MAX_HEADER_BYTES = 32_768
@@ -64,6 +68,30 @@ def check_path(raw_path: bytes) -> None:
         raise BadRequest("the path is ambiguous", code="request.unknown_path")
     if b"%" in raw_path and re.search(rb"%(2[eEfF]|5[cC]|00)", raw_path):
         raise BadRequest("the path is ambiguous", code="request.unknown_path")
+
+
+def forwarded_for(peer: str | None, forwarded: str | None, trusted: Sequence[Network]) -> str | None:
+    """The nearest address on the way that no trusted proxy vouches for; None when the way cannot be read.
+
+    A client writes what it likes into the header, so it is read from the proxy's end.
+    """
+    hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+    for hop in (peer, *reversed(hops)):
+        address = _address(hop)
+        if address is None:
+            return None
+        if not any(address in network for network in trusted):
+            return str(address)
+    return hops[0] if hops else peer
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text or "")
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 @dataclass(frozen=True, slots=True)

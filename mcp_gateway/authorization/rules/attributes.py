@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from cel_expr_python import cel
 
+from mcp_gateway.authorization.engine.parameters import address
 from mcp_gateway.authorization.resources import Identified, Unidentified
 from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check
@@ -119,8 +121,17 @@ def _resources(facts: Facts) -> list[str] | None:
     return [object_ for _, object_ in facts.resources]
 
 
+@lru_cache(maxsize=1024)
+def _canonical(text: str | None) -> str | None:
+    """One spelling of an address; what is none, such as a socket's path, is not known."""
+    try:
+        return str(address(text or ""))
+    except ValueError:
+        return None
+
+
 _REQUEST: Mapping[str, Callable[[Request], str | None]] = {
-    "network.address": lambda request: request.address,
+    "network.address": lambda request: _canonical(request.address),
     "session.id": lambda request: request.client_session,
     "session.era": lambda request: request.era.value,
     "session.protocol": lambda request: request.protocol_version,
