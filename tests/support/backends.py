@@ -6,6 +6,8 @@ backend joins the contract suite by a function here that enters with a `Bench`, 
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -99,11 +101,20 @@ class Servers:
 Begin = Callable[[Path, Servers], AbstractAsyncContextManager[Bench]]
 
 
+@functools.cache
+def _new_store() -> bytes:
+    """A migrated store; making one takes longer than most tests with it."""
+    with tempfile.TemporaryDirectory(prefix="mcp-gateway-test-") as folder:
+        path = Path(folder, "gateway.db")
+        migrate(path)
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def store(folder: Path) -> AsyncGenerator[tuple[Database, ChangeFeed]]:
     """A new store and its feed."""
     path = folder / "gateway.db"
-    migrate(path)
+    path.write_bytes(_new_store())
     database = Database(path)
     feed = ChangeFeed(database)
     try:
