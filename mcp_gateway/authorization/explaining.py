@@ -53,7 +53,7 @@ class Explaining(ABC):
             principal, asked, named, now, every_side=True, arguments=arguments, request=request
         )
         resources = () if isinstance(named, Unidentified) else named
-        found = await self.accessible(principal, (tool,), now=now)
+        found = await self.accessible(principal, (tool,), now=now, request=request)
         return explanation(
             decision,
             principal=principal,
@@ -87,21 +87,26 @@ class Explaining(ABC):
             because=await self._because(decision, principal, now),
         )
 
-    async def accessible(self, principal: Principal, tools: Sequence[Tool], *, now: float) -> dict[ToolId, Access]:
+    async def accessible(
+        self, principal: Principal, tools: Sequence[Tool], *, now: float, request: Request | None = None
+    ) -> dict[ToolId, Access]:
         """What each tool is to this principal: the list of `visible`; of the others, which can be asked for."""
-        visible = await self._see(principal, tools, now)
+        visible = await self._see(principal, tools, now, request)
         found: dict[ToolId, Access] = {}
         for tool in tools:
             listed, depends = tool.id in visible.ids, tool.id in visible.depends_on_resource
             # Why a tool is not listed matters only if it is one that can be asked for.
-            missing = await self.missing(principal, tool, now=now) if tool.requestable and not listed else ()
+            wanted = tool.requestable and not listed
+            missing = await self.missing(principal, tool, now=now, request=request) if wanted else ()
             found[tool.id] = access(tool, listed=listed, depends=depends, missing=missing)
         return found
 
-    async def missing(self, principal: Principal, tool: Tool, *, now: float) -> tuple[str, ...]:
+    async def missing(
+        self, principal: Principal, tool: Tool, *, now: float, request: Request | None = None
+    ) -> tuple[str, ...]:
         """Why a tool is not listed, by code: its decision without scope and resources; nothing when it is."""
         everything = replace(principal, scopes=_EVERY_SCOPE)
-        decision = await self._decide_now(everything, replace(tool, resources=()), (), now)
+        decision = await self._decide_now(everything, replace(tool, resources=()), (), now, request=request)
         return () if decision.allowed else tuple(reason.code for reason in decision.reasons)
 
     @abstractmethod

@@ -12,6 +12,7 @@ import typer
 
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.exits import Exit
+from mcp_gateway.settings import Settings
 
 if TYPE_CHECKING:
     from mcp_gateway.policy.candidate import Candidate
@@ -31,13 +32,13 @@ TESTS = "tests"
 @plain_command(app, "validate")
 def validate(front: Front, policy: PolicyOption = None, registry: RegistryOption = None) -> None:
     """Name everything that is wrong with policies, registry and tests, each with file, line and column."""
-    from mcp_gateway.compose.office import policies
+    from mcp_gateway.compose.office import model_path
     from mcp_gateway.policy import validate as checks
 
     settings = front.settings()
     directory, entries = policy or settings.policies, registry or settings.registry
     with front.terminal.busy("reading the policies"):
-        found = checks.validate(directory, entries, load=partial(policies, directory, ()))
+        found = checks.validate(directory, entries, model_path=model_path(directory))
     said = f"{found.files} files, {len(found.problems)} problems"
     front.terminal.answer(found.as_dict(), *map(str, found.problems), said)
     if found.problems:
@@ -57,23 +58,26 @@ def test(
     from mcp_gateway.policy.run import run
 
     settings = front.settings()
-    directory = policy or settings.policies
-    candidate = candidate_of(directory, registry or settings.registry)
-    chosen = paths or [directory / TESTS]
+    candidate = candidate_of(settings, policy, registry)
+    chosen = paths or [(policy or settings.policies) / TESTS]
     found = anyio.run(partial(run, chosen, candidate, now=time.time()))
     front.terminal.answer(found.as_dict(), *_lines(found))
     if found.failed:
         raise typer.Exit(Exit.REFUSED)
 
 
-def candidate_of(policy: Path, registry: Path) -> Candidate:
-    """The policy in two folders; raises OperatorError for the first thing that is wrong with it."""
+def candidate_of(settings: Settings, policy: Path | None, registry: Path | None) -> Candidate:
+    """The policy in force, or the one in other folders; raises OperatorError for the first thing that is wrong."""
+    from mcp_gateway.authorization.rules import load_rules
     from mcp_gateway.catalog import registry as entries
     from mcp_gateway.compose.office import policies
     from mcp_gateway.policy.candidate import Candidate
 
-    upstreams = entries.load(registry)
-    return Candidate(policies(policy, upstreams), {upstream.name: upstream for upstream in upstreams})
+    directory = policy or settings.policies
+    upstreams = entries.load(registry or settings.registry)
+    model = policies(directory, upstreams)
+    book = load_rules(directory, model=model, upstreams=upstreams, mode=settings.mode)
+    return Candidate(model, {upstream.name: upstream for upstream in upstreams}, book)
 
 
 def _lines(found: Run) -> list[str]:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mcp_gateway.authorization.discovery import Access, access
+from mcp_gateway.authorization import Access
 from mcp_gateway.errors import GatewayError, OperatorError
+from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import AgentId, UserId, from_cli
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import ReviewState, Tool
@@ -16,9 +17,9 @@ from mcp_gateway.policy.candidate import Candidate, facts
 from mcp_gateway.policy.entries import CaseEntry, PrincipalEntry
 from mcp_gateway.policy.suite import Case, Suite
 from mcp_gateway.policy.verdict import Verdict
-from mcp_gateway.storage.relationships import RelationshipTuple
 
 _AUDIENCE = "policy test"
+_PROTOCOL = "2026-07-28"
 
 
 async def verdicts(suite: Suite, candidate: Candidate, *, now: float) -> AsyncIterator[Verdict]:
@@ -43,24 +44,15 @@ async def _found(suite: Suite, case: Case, candidate: Candidate, now: float) -> 
     decides = candidate.authorization(rows)
     at = now if entry.at is None else _moment(entry.at)
     principal = _principal(entry.principal)
-    visible = await decides.visible(principal, [tool], now=at)
-    decision = await decides.decide(principal, tool, entry.arguments, now=at)
-    codes = {reason.code for reason in decision.reasons}
-    state = await _access(candidate, rows, principal, tool, at) if tool.id not in visible.ids else None
-    listed = access(
-        tool, listed=tool.id in visible.ids, depends=tool.id in visible.depends_on_resource, missing=state or ()
-    )
-    return {"list": listed, "call": "allow" if decision.allowed else "deny", "reasons": _codes(codes)}
+    request = _request(entry)
+    decision = await decides.decide(principal, tool, entry.arguments, now=at, request=request)
+    listed = await decides.accessible(principal, [tool], now=at, request=request)
+    codes = {reason.code for reason in decision.reasons} | {reason.code for reason in decision.observed}
+    return {"list": listed[tool.id], "call": "allow" if decision.allowed else "deny", "reasons": _codes(codes)}
 
 
-async def _access(
-    candidate: Candidate, rows: list[RelationshipTuple], principal: Principal, tool: Tool, at: float
-) -> set[str]:
-    """Why a tool is not listed: the decision without its arguments."""
-    bare = replace(tool, resources=())
-    everything = replace(principal, scopes=frozenset({"mcp:read", "mcp:write"}))
-    decision = await candidate.authorization(rows).decide(everything, bare, {}, now=at)
-    return {reason.code for reason in decision.reasons}
+def _request(entry: CaseEntry) -> Request:
+    return Request("", Era.MODERN, _PROTOCOL, None, None, {}, None, address=entry.address)
 
 
 def _expected(entry: CaseEntry) -> dict[str, str]:

@@ -140,6 +140,7 @@ class CaseEntry(_Tuples):
     tool: str = Field(description="SERVER/NAME")
     arguments: dict[str, Any] = {}
     at: str | None = Field(default=None, description="ISO 8601; when the call is made. Default: now.")
+    address: str | None = Field(default=None, description="The client's IP address, for rules that read it.")
     unavailable: bool = Field(default=False, description="The tool is not approved, or its server is disabled.")
     expect: ExpectEntry
 

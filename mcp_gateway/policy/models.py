@@ -5,14 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from mcp_gateway.authorization import Model
-from mcp_gateway.authorization.engine.model import compile_model
-from mcp_gateway.errors import OperatorError
+from mcp_gateway.authorization.engine.model import compile_document, validate_policies
+from mcp_gateway.authorization.language.files import find_model, read_model
+from mcp_gateway.policy.problems import Invalid, Problem
 
 
 def load_any(path: Path) -> Model:
-    """Raises OperatorError naming file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise OperatorError("the model cannot be read", where=str(path)) from exc
-    return compile_model(text, where=str(path))
+    """A .fga file, an fga.mod with its modules, or a folder that holds one of them. Raises Invalid."""
+    reading = read_model(path)
+    if reading.document is None:
+        raise Invalid(model_problems(path, gateway=False))
+    return compile_document(reading.document, where=str(find_model(path)))
+
+
+def model_problems(path: Path, *, gateway: bool) -> list[Problem]:
+    """Everything wrong with a model; with `gateway`, also a broken rule of this program."""
+    return [
+        Problem(one.file, one.place.line, one.place.column, one.sentence)
+        for one in validate_policies(path, gateway=gateway)
+        if not one.is_advice
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 from pydantic import ValidationError
 
-from mcp_gateway.catalog import yaml_lines
+from mcp_gateway import yaml_lines
 from mcp_gateway.errors import OperatorError
 
 

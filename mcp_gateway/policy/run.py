@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mcp_gateway.authorization.engine.model import compile_model
@@ -48,7 +49,7 @@ async def _file(suite: Suite, candidate: Candidate, now: float) -> list[Verdict]
     if suite.tests:
         found += asked.verdicts(suite, model)
     if suite.cases:
-        judged = candidate if model is candidate.model else Candidate(model, candidate.upstreams)
+        judged = candidate if model is candidate.model else replace(candidate, model=model)
         found += [one async for one in cases.verdicts(suite, judged, now=now)]
     return found
 

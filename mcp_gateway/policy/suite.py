@@ -17,7 +17,7 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mcp_gateway.catalog import yaml_lines
+from mcp_gateway import yaml_lines
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.policy.entries import CaseEntry, SuiteEntry, TestEntry, TupleEntry
 from mcp_gateway.policy.problems import Invalid, Problem, of_error, of_validation

@@ -1,20 +1,22 @@
-"""Everything that is wrong with the declared files: the model, the registry, their fit, the tests. Reads only."""
+"""Everything that is wrong with the declared files: the model, the rules, the registry, their fit, the tests. Reads only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from mcp_gateway import yaml_lines
 from mcp_gateway.authorization import Model
-from mcp_gateway.catalog import registry, yaml_lines
+from mcp_gateway.authorization.rules import rule_problems
+from mcp_gateway.catalog import registry
 from mcp_gateway.catalog.registry import UpstreamEntry
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Upstream
 from mcp_gateway.policy import suite
-from mcp_gateway.policy.models import load_any
+from mcp_gateway.policy.models import load_any, model_problems
 from mcp_gateway.policy.problems import Invalid, Problem, of_error, of_validation
 
 
@@ -24,8 +26,6 @@ class Found:
     """In the order of files and lines."""
     files: int
     """How many were looked at."""
-    model: Model | None
-    upstreams: Mapping[str, Upstream]
 
     def as_dict(self) -> dict[str, object]:
         return {"files": self.files, "problems": [problem.as_dict() for problem in self.problems]}
@@ -96,23 +96,26 @@ def test_problems(paths: Sequence[Path]) -> Iterator[Problem]:
             yield of_error(exc, str(path))
 
 
-def validate(
-    policies: Path,
-    registry_dir: Path,
-    *,
-    load: Callable[[], Model],
-) -> Found:
-    """All of it. `load` reads the model in force from `policies`."""
+def validate(policies: Path, registry_dir: Path, *, model_path: Path) -> Found:
+    """All of it; `model_path` is the file or folder the model in force is read from."""
     problems, upstreams, files = registry_problems(registry_dir)
-    model: Model | None = None
-    try:
-        model = load()
-    except Invalid as exc:
-        problems += exc.problems
-    except OperatorError as exc:
-        problems.append(of_error(exc, str(policies)))
-    else:
+    wrong = model_problems(model_path, gateway=True)
+    problems += wrong
+    if not wrong:
+        model = load_any(model_path)
         problems += fit_problems(model, upstreams, registry_dir)
+        found = rule_problems(policies, model=model, upstreams=tuple(upstreams.values()))
+        problems += [_beside(of_error(one, str(policies)), policies) for one in found]
     tests = suite.found_in([policies]) if policies.is_dir() else []
     problems += test_problems(tests)
-    return Found(tuple(sorted(set(problems))), files + len(tests) + 1, model, upstreams)
+    return Found(tuple(sorted(set(problems))), files + len(tests) + len(_read_by_rules(policies)) + 1)
+
+
+def _read_by_rules(policies: Path) -> list[Path]:
+    return [path for pattern in ("tools.yaml", "rules.yaml", "rules/*.yaml") for path in policies.glob(pattern)]
+
+
+def _beside(problem: Problem, policies: Path) -> Problem:
+    """The readers of rules name files from the folder around `policies`; people open them from here."""
+    path = policies.parent / problem.file
+    return replace(problem, file=str(path)) if path.exists() else problem

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from mcp_gateway.authorization import load_model
+from mcp_gateway.authorization.rules import load_rules
 from mcp_gateway.catalog import registry
 from mcp_gateway.policy.candidate import Candidate
 from mcp_gateway.policy.run import run
@@ -35,9 +36,12 @@ tuples:
 """
 
 
-def candidate() -> Candidate:
+def candidate(rules: Path | None = None) -> Candidate:
+    """What ships, with the rules of another folder."""
     upstreams = registry.load(ROOT / "registry")
-    return Candidate(load_model(MODEL), {upstream.name: upstream for upstream in upstreams})
+    model = load_model(MODEL)
+    book = load_rules(rules or ROOT / "policies", model=model, upstreams=upstreams)
+    return Candidate(model, {upstream.name: upstream for upstream in upstreams}, book)
 
 
 def written(folder: Path, text: str, name: str = "a.fga.yaml") -> Path:
@@ -47,8 +51,8 @@ def written(folder: Path, text: str, name: str = "a.fga.yaml") -> Path:
     return path
 
 
-def run_files(*paths: Path) -> Run:
-    return anyio.run(partial(run, paths, candidate(), now=NOW))
+def run_files(*paths: Path, rules: Path | None = None) -> Run:
+    return anyio.run(partial(run, paths, candidate(rules), now=NOW))
 
 
 def found(ran: Run) -> list[str]:

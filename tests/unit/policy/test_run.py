@@ -148,3 +148,38 @@ def test_the_summary_counts_failures_and_errors_apart(tmp_path: Path) -> None:
     told = ran.as_dict()
     assert (told["run"], told["failures"], told["errors"]) == (2, 1, 1)
     assert [one["result"] for one in told["tests"]] == ["failed", "error"]
+
+
+RULES = """\
+rules:
+  - id: office-network
+    description: Only from the office.
+    when: {servers: [time], tools: [convert_time]}
+    require: network.address == "203.0.113.9"
+  - id: no-utc
+    description: Nobody converts from UTC.
+    when: {servers: [time], tools: [convert_time]}
+    require: arguments["source"] != "UTC"
+    mode: observe
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "expect"),
+    [
+        ("address: 203.0.113.9", "list: depends, call: allow, reasons: [access.allowed]"),
+        ("address: 203.0.113.10", "list: hidden, call: deny, reasons: [rule.denied]"),
+        ("unavailable: false", "list: hidden, call: deny, reasons: [rule.undecidable]"),
+    ],
+)
+def test_a_case_is_judged_by_the_rules_too(tmp_path: Path, more: str, expect: str) -> None:
+    written(tmp_path, RULES, "rules.yaml")
+    case = CASE.format(more="", expect=expect) + f"    {more}\n    arguments: {{source: CET}}\n"
+    assert not run_files(written(tmp_path, ALLOWED + case), rules=tmp_path).failed
+
+
+def test_a_case_names_what_is_only_observed(tmp_path: Path) -> None:
+    written(tmp_path, RULES, "rules.yaml")
+    expect = "call: allow, reasons: [access.observed, rule.denied]"
+    case = CASE.format(more="", expect=expect) + "    address: 203.0.113.9\n    arguments: {source: UTC}\n"
+    assert not run_files(written(tmp_path, ALLOWED + case), rules=tmp_path).failed
