@@ -32,27 +32,28 @@ class EraMemory:
 
     def __init__(self, protocol: Literal["auto", "modern", "legacy"], probe: Callable[[], Awaitable[Era]]) -> None:
         self._pinned = None if protocol == "auto" else Era(protocol)
-        self._known = self._pinned
+        self.known = self._pinned
+        """None until the upstream has been asked."""
         self._probe = probe
         self._probing = anyio.Lock()
 
     async def current(self) -> Era:
-        if self._known is not None:
-            return self._known
+        if self.known is not None:
+            return self.known
         async with self._probing:
-            if self._known is None:
-                self._known = await self._probe()
-            return self._known
+            if self.known is None:
+                self.known = await self._probe()
+            return self.known
 
     async def contradicted(self, era: Era) -> bool:
         """Whether the upstream no longer speaks `era`, found out by asking it."""
         if self._pinned is not None:
             return False
         async with self._probing:
-            if self._known is era:
-                self._known = None
-                self._known = await self._probe()
-            return self._known is not era
+            if self.known is era:
+                self.known = None
+                self.known = await self._probe()
+            return self.known is not era
 
 
 def era_of(status: int, message: Message | None) -> Era | None:

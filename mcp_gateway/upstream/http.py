@@ -50,8 +50,6 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 _REFUSALS = (401, 403, 429)
 _LAST_EVENTS_SECONDS = 0.05
-_AFTER_DEADLINE_SECONDS = 0.25
-"""The caller's own deadline speaks first; the client's is for requests whose caller has gone."""
 _RETIRE_SECONDS = 600.0
 _FIXED = (("accept", f"{JSON}, {EVENTS}"), ("content-type", JSON))
 
@@ -74,11 +72,16 @@ class HttpClient:
         self._default_headers = [*_FIXED, *transport.headers]
         self._resolve = resolve
         self._limits = limits
-        self._timeout = timedelta(seconds=timeout_seconds + _AFTER_DEADLINE_SECONDS)
+        self._timeout = timedelta(seconds=timeout_seconds)
         self._opening = anyio.Lock()
         self._addresses: tuple[str, ...] = ()
         self._client: Client | None = None
         self._retired: list[tuple[float, Client]] = []
+
+    @property
+    def is_open(self) -> bool:
+        """A request need not wait for a name to be resolved."""
+        return self._client is not None
 
     async def post(self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]]) -> T:
         """POST `body` and let `consume` read the answer; leaving early closes the request."""
@@ -154,7 +157,7 @@ class HttpClient:
             .deflate(False)
             .user_agent("mcp-gateway")
             .default_headers(self._default_headers)
-            # A request that is cancelled before its answer begins goes on in the client; this ends it.
+            # From the connection to the last byte; also of a request that was cancelled before its answer began.
             .timeout(self._timeout)
             .connect_timeout(timedelta(seconds=limits.connect_seconds))
             .max_connections(limits.connections)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from mcp_gateway.errors import UpstreamTimeout
 from mcp_gateway.model.call import Answer, Era, Notify, Permit
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
@@ -41,6 +42,7 @@ class HttpLink:
         def end(session: LegacySession) -> None:
             tasks.start_soon(session.aclose)
 
+        self._timeout_seconds = upstream.timeout_seconds
         self._http = HttpClient(transport, timeout_seconds=upstream.timeout_seconds, resolve=resolve, limits=limits)
         credentials = Credentials(secrets, transport)
         self._modern = ModernLeg(self._http, credentials, limits)
@@ -48,14 +50,22 @@ class HttpLink:
         self._legacy = LegacyLeg(self._http, credentials, limits, shared=shared, end=end)
         self._eras = EraMemory(upstream.protocol, self._modern.probe)
 
+    @property
+    def bounded(self) -> bool:
+        """One stateless request: the HTTP client's own deadline ends it, for a fifth of what a scope around it costs."""
+        return self._eras.known is Era.MODERN and self._http.is_open
+
     async def call(self, permit: Permit, notify: Notify) -> Answer:
         leg = self._modern if await self._eras.current() is Era.MODERN else self._legacy
         try:
             return await leg.call(permit, notify)
-        except EraContradicted:
-            if not await self._eras.contradicted(leg.era):
-                raise
-        return await (self._legacy if leg is self._modern else self._modern).call(permit, notify)
+        except EraContradicted as exc:
+            # Asking which era it is and calling again take no longer than a call may, together.
+            with anyio.move_on_after(self._timeout_seconds):
+                if not await self._eras.contradicted(leg.era):
+                    raise
+                return await (self._legacy if leg is self._modern else self._modern).call(permit, notify)
+            raise UpstreamTimeout("the upstream did not answer in time") from exc
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._either(lambda leg: leg.ask(method, params))

@@ -25,7 +25,12 @@ class Hello:
 
 
 class Link(Protocol):
-    """One upstream, reachable. Every method runs under its caller's deadline."""
+    """One upstream, reachable. Every method runs under its caller's deadline, but for a `call` that is `bounded`."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a call ends by itself at the upstream's deadline, so that nobody need watch it."""
+        ...
 
     async def call(self, permit: Permit, notify: Notify) -> Answer: ...
 

@@ -64,6 +64,10 @@ class StdioLink:
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
 
+    @property
+    def bounded(self) -> bool:
+        return False
+
     async def call(self, permit: Permit, notify: Notify) -> Answer:
         async with self._sessions.lease(owner(permit.principal, "", shared=self._shared)) as session:
             return await session.call(permit, notify)

@@ -57,7 +57,8 @@ class _Route:
         if not breaker.admits(time.monotonic()):
             raise UpstreamUnavailable(f"{self.upstream.name} failed repeatedly and is not tried now")
         try:
-            answer = await self._within_deadline(permit, notify)
+            link = self.link
+            answer = await (link.call(permit, notify) if link.bounded else self._within_deadline(permit, notify))
         except BaseException as exc:
             if _is_ill(exc):
                 breaker.failed(time.monotonic())
