@@ -52,7 +52,9 @@ class Target:
             headers |= {"mcp-protocol-version": MODERN, "mcp-method": method}
             if "name" in params:
                 headers["mcp-name"] = params["name"]
-        body = json.dumps({"jsonrpc": "2.0", "id": ID_PLACE, "method": method, "params": params})
+        # Without spaces, as the clients in the field write.
+        message = {"jsonrpc": "2.0", "id": ID_PLACE, "method": method, "params": params}
+        body = json.dumps(message, separators=(",", ":"))
         return headers, body.replace(f'"{ID_PLACE}"', ID_PLACE)
 
     def call(self) -> tuple[dict[str, str], str]:

@@ -41,7 +41,7 @@ def test_a_target_that_answers_errors_is_unusable(target: Target) -> None:
 def test_the_request_leaves_a_place_for_its_number(target: Target) -> None:
     _, body = target.call()
     assert body.count(ID_PLACE) == 1
-    assert f'"id": {ID_PLACE},' in body
+    assert f'"id":{ID_PLACE},' in body
 
 
 def test_the_median_is_taken_field_by_field() -> None:
