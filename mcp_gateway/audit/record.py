@@ -38,6 +38,10 @@ _TOO_LARGE = 2**63
 _HASH_START = b'{"hash":"'
 _HASH_END = len(_HASH_START) + 64
 
+_KEPT_DECISIONS = 4_096
+_written: dict[int, tuple[Decision, Fields]] = {}
+"""By identity; the decision is held, so its id is not given to another."""
+
 
 def seal(fields: Fields, *, seq: int, prev: str, writer: str, at: float) -> tuple[bytes, str]:
     """The line for `fields`, completed in place, as the `seq`-th record of `writer`; and its hash."""
@@ -96,6 +100,18 @@ def about_tool(tool: Tool) -> Fields:
 
 def about_decision(decision: Decision) -> Fields:
     """The whole decision: every question with its answer, what it was answered from, and what the rules said."""
+    # One decision answers the same call again and again, until a revision. What is returned is not to be changed.
+    kept = _written.get(id(decision))
+    if kept is not None and kept[0] is decision:
+        return kept[1]
+    if len(_written) >= _KEPT_DECISIONS:
+        _written.clear()
+    fields = _about_decision(decision)
+    _written[id(decision)] = decision, fields
+    return fields
+
+
+def _about_decision(decision: Decision) -> Fields:
     fields: Fields = {
         "effect": "allow" if decision.allowed else "deny",
         "reasons": [{"code": reason.code, "evidence": reason.evidence} for reason in decision.reasons],

@@ -35,7 +35,7 @@ class SchemaGuard:
     async def __call__(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
         """Raises InvalidArguments."""
         schema = self._schema(permit)
-        arguments = dict(permit.arguments)
+        arguments = permit.arguments if isinstance(permit.arguments, dict) else dict(permit.arguments)
         if not schema.validator.is_valid(arguments):
             raise _misfit(schema, arguments)
         return await proceed(permit, notify)

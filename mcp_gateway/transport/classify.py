@@ -41,7 +41,7 @@ def _era_of_notification(version: str | None) -> Era:
 
 def _says_modern(message: Mapping[str, Any]) -> bool:
     meta: Any = message.get("params", {}).get("_meta")
-    return isinstance(meta, Mapping) and META_VERSION in meta
+    return isinstance(meta, dict) and META_VERSION in meta
 
 
 def progress_token(params: Mapping[str, Any]) -> str | int | None:
@@ -54,6 +54,6 @@ def progress_token(params: Mapping[str, Any]) -> str | int | None:
 
 def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     meta: Any = params.get("_meta", {})
-    if not isinstance(meta, Mapping):
+    if not isinstance(meta, dict):
         raise BadRequest("params._meta must be an object")
     return cast("Mapping[str, Any]", meta)

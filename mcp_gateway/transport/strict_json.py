@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NoReturn, cast
 
+import orjson
+
 from mcp_gateway.errors import BadRequest
 
 PARSE_ERROR = -32700
@@ -53,6 +55,25 @@ def parse_message(body: bytes) -> dict[str, Any]:
 
 
 def _decode(body: bytes) -> Any:
+    value = _plainly_decoded(body)
+    return _strictly_decoded(body) if value is None else value
+
+
+def _plainly_decoded(body: bytes) -> Any:
+    """The value of a body that is written exactly as we would write it, as most clients do; None of any other.
+
+    A second key, a number of another reading or a half surrogate could not come out as it went in.
+    """
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        return None
+    try:
+        value: Any = orjson.loads(body)
+        return value if orjson.dumps(value) == body else None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+
+
+def _strictly_decoded(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
         if _depth_exceeds(text):

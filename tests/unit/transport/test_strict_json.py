@@ -34,6 +34,8 @@ def test_a_well_formed_request_is_read_as_it_stands() -> None:
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":NaN}}', "NaN"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":1e999}}', "too large"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":18446744073709551616}}', "64 bits"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":-9223372036854775809}}', "64 bits"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":{"y":"a:b","y":"c:d"}}}', "twice"),
         (b'{"jsonrpc":"2.0","id":1,"result":{}}', "responses"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}', "members"),
         (b'{"jsonrpc":"1.0","id":1,"method":"a"}', "jsonrpc"),
@@ -103,9 +105,11 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 @given(arguments=st.dictionaries(st.text(), json_values, max_size=5))
-def test_what_is_read_equals_what_was_written(arguments: dict[str, Any]) -> None:
-    raw = json.dumps({**CALL, "params": {"name": "a", "arguments": arguments}}, ensure_ascii=False)
+def test_what_is_read_equals_what_was_written(separators: tuple[str, str], arguments: dict[str, Any]) -> None:
+    message = {**CALL, "params": {"name": "a", "arguments": arguments}}
+    raw = json.dumps(message, ensure_ascii=False, separators=separators)
     try:
         encoded = raw.encode()
     except UnicodeEncodeError:  # hypothesis makes lone surrogates too; no client can send those
