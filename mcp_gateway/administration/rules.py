@@ -67,6 +67,9 @@ _REVIEW_FACTS = frozenset(
 )
 """Follow from the catalog's review state; written by hand they would contradict it."""
 
+_BELONGING = frozenset({("group", "member"), ("role", "assignee"), ("tenant", "member")})
+"""`group:<issuer alias>/<name>` comes from token claims; stored as well, an issuer could claim what was meant otherwise."""
+
 
 def granted_relation(on: str, level: Level | None) -> str:
     """The relation a grant writes on `on`; without a level a server or resource is granted for reading."""
@@ -90,6 +93,10 @@ def refuse_owned(row: RelationshipTuple) -> None:
             "who lets an agent act is a delegation",
             where=where,
             remedy="the user signs in through the agent and consents",
+        )
+    if (kind, row.relation) in _BELONGING and "/" in row.object:
+        raise OperatorError(
+            "who belongs to it is what an issuer's tokens say; a stored one has no `/` in its name", where=where
         )
     if (kind, row.relation) in _REVIEW_FACTS:
         raise OperatorError(

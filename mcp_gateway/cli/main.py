@@ -13,10 +13,12 @@ from mcp_gateway.cli import (
     access,
     agent,
     audit,
+    belonging,
     delegation,
     explain,
     grant,
     policy,
+    relationships,
     serve,
     server,
     switch,
@@ -44,6 +46,8 @@ for _module in (serve, explain, token):
 switch.register_list(app)
 app.add_typer(switch.gateway, name="gateway")
 app.add_typer(switch.tool, name="tool")
+for _name, _relation in (("group", "member"), ("role", "assignee"), ("tenant", "member")):
+    app.add_typer(belonging.app_for(_name, _relation), name=_name)
 for _name, _module in (
     ("server", server),
     ("user", user),
@@ -51,6 +55,7 @@ for _name, _module in (
     ("access", access),
     ("grant", grant),
     ("delegation", delegation),
+    ("relationships", relationships),
     ("policy", policy),
     ("audit", audit),
 ):

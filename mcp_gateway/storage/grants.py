@@ -1,7 +1,7 @@
 """Grants in the store: "agent A may use X for audience Z until T", as rows for people and tuples for decisions.
 
-A grant's rows and tuples change in one transaction. Change kinds: `grant.written` and `grant.revoked`,
-payload `{grant}`. Revoking removes every tuple of the grant and keeps its rows as history.
+A grant's rows and tuples change in one transaction. Change kinds: `grant.written`, `grant.extended` and
+`grant.revoked`, payload `{grant}`. Revoking removes every tuple of the grant and keeps its rows as history.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import insert, select, update
 
@@ -19,6 +19,8 @@ from mcp_gateway.storage.relationships import Condition, RelationshipTuple, dele
 
 EXPIRY = "grant_expiry"
 """The model's condition on a relationship that ends by itself."""
+
+GrantState: TypeAlias = Literal["active", "expired", "revoked"]
 
 _EVERYONE = "user:*"
 
@@ -37,7 +39,7 @@ class GrantRow:
     agent: str
     targets: tuple[Target, ...]
     audience: str
-    """For whom the agent may use it: `user:…`, `user:*`, `group:…#member` or `role:…#assignee`."""
+    """For whom the agent may use it: `user:…`, `user:*`, `group:…#member`, `role:…#assignee` or `tenant:…#member`."""
     granted_by: str
     reason: str
     created_at: float
@@ -45,6 +47,12 @@ class GrantRow:
     """Seconds since the epoch; None = until revoked."""
     revoked_at: float | None
     revoked_by: str | None
+
+    def state(self, now: float) -> GrantState:
+        """What it is at `now`, in seconds since the epoch; a revoked grant stays revoked when its time is over too."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "active"
 
 
 async def put_grant(transaction: Transaction, row: GrantRow) -> None:
@@ -81,6 +89,15 @@ async def revoke_grant(transaction: Transaction, row: GrantRow) -> None:
     await transaction.changed("grant.revoked", {"grant": row.id})
 
 
+async def extend_grant(transaction: Transaction, row: GrantRow, until: float | None) -> None:
+    """Move a grant's end; everything else of it stays."""
+    await write_tuple(transaction, _active(row.id, until))
+    await transaction.connection.execute(
+        update(schema.grants).where(schema.grants.c.id == row.id).values(expires_at=until)
+    )
+    await transaction.changed("grant.extended", {"grant": row.id})
+
+
 def tuples_of(row: GrantRow) -> Iterator[RelationshipTuple]:
     """The relationships that make `row` effective. `granted_by` is one only when a user, not the machine's owner, granted."""
     yield RelationshipTuple(row.id, "agent", row.agent)
@@ -89,7 +106,11 @@ def tuples_of(row: GrantRow) -> Iterator[RelationshipTuple]:
         yield RelationshipTuple(row.id, "granted_by", row.granted_by)
     for target in row.targets:
         yield RelationshipTuple(target.object, target.relation, f"{row.id}#effective")
-    yield RelationshipTuple(row.id, "active", _EVERYONE, expiring(row.expires_at))
+    yield _active(row.id, row.expires_at)
+
+
+def _active(grant: str, until: float | None) -> RelationshipTuple:
+    return RelationshipTuple(grant, "active", _EVERYONE, expiring(until))
 
 
 def expiring(until: float | None) -> Condition | None:
