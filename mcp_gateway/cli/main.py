@@ -18,7 +18,6 @@ from mcp_gateway.cli import (
     explain,
     grant,
     policy,
-    relationships,
     serve,
     server,
     switch,
@@ -55,7 +54,6 @@ for _name, _module in (
     ("access", access),
     ("grant", grant),
     ("delegation", delegation),
-    ("relationships", relationships),
     ("policy", policy),
     ("audit", audit),
 ):
