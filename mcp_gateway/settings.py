@@ -117,9 +117,11 @@ class ClientCredentialsSettings(_Strict):
 
 
 class OpenFgaSettings(_Strict):
-    """An OpenFGA server that holds the relationships and answers every question."""
+    """An OpenFGA server that holds the relationships; it answers every question, or a copy of what it holds does."""
 
-    backend: Literal["openfga"]
+    backend: Literal["openfga", "replica"] = Field(
+        description="`replica`: reads and lists are decided here by a copy; what changes something is asked of the server."
+    )
     url: str = Field(pattern=r"^https?://[^@]+$", description="Its HTTP API; http only into a range of `network`.")
     version: str = Field(
         pattern=r"^v?\d+\.\d+\.\d+$", description="Its release, which its API does not tell; at least 1.18.0."
@@ -143,6 +145,17 @@ class OpenFgaSettings(_Strict):
         default="by_risk",
         description="`by_risk`: what changes something, and everything just after a change, goes round the server's caches; `higher`: everything.",
     )
+    max_staleness: float = Field(
+        default=5.0,
+        ge=1,
+        le=60,
+        description="Of the replica: seconds its copy may be old; what other systems change counts at the latest then, and a silent server denies.",
+    )
+    reconcile: float = Field(
+        default=600.0,
+        ge=10,
+        description="Of the replica: seconds between two full reads that find changes the server's log lost.",
+    )
 
     @field_validator("version")
     @classmethod
@@ -158,6 +171,9 @@ class OpenFgaSettings(_Strict):
             raise ValueError("token_file and client_credentials exclude each other")
         if self.url.startswith("http:") and not self.network:
             raise ValueError("an http URL needs `network`, the range its address lies in; elsewhere use https")
+        misplaced = {"max_staleness", "reconcile"} & self.model_fields_set
+        if self.backend != "replica" and misplaced:
+            raise ValueError(f"{min(misplaced)} belongs to `backend: replica`")
         return self
 
 

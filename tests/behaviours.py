@@ -941,4 +941,69 @@ PROMISES: tuple[Promise, ...] = (
         "design: authorization, a real OpenFGA server",
         "flow/test_openfga_backend.py::test_who_a_request_is_stored_on_the_server_denies_everything_until_it_is_deleted",
     ),
+    Promise(
+        "A rule on arguments keeps the tool listed and denies the call.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_a_rule_on_arguments_keeps_the_tool_listed_and_denies_the_call",
+    ),
+    Promise(
+        "A rule on the network hides tools and denies their calls alike.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_a_rule_on_the_network_hides_tools_and_denies_their_calls_alike",
+    ),
+    Promise(
+        "A forwarded address counts for nothing without a trusted proxy.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_a_forwarded_address_counts_for_nothing_without_a_trusted_proxy",
+    ),
+    Promise(
+        "A broken rule is named by file and line and the last good set stays.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_a_broken_rule_is_named_by_file_and_line_and_the_last_good_set_stays",
+    ),
+    Promise(
+        "A tool policy asks for scopes and roles.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_a_tool_policy_asks_for_scopes_and_roles",
+    ),
+    Promise(
+        "What is only observed is let through and recorded and a missing consent is not.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_what_is_only_observed_is_let_through_and_recorded_and_a_missing_consent_is_not",
+    ),
+    Promise(
+        "A model is published once and the status says what is missing.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_a_model_is_published_once_and_the_status_says_what_is_missing",
+    ),
+    Promise(
+        "Without a server in the settings there is nothing to move to.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_without_a_server_in_the_settings_there_is_nothing_to_move_to",
+    ),
+    Promise(
+        "A move there says first what it would do and then does exactly that.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_a_move_there_says_first_what_it_would_do_and_then_does_exactly_that",
+    ),
+    Promise(
+        "What only the target has is removed or kept only when told.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_what_only_the_target_has_is_removed_or_kept_only_when_told",
+    ),
+    Promise(
+        "What other systems wrote comes back with the rest and stays.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_what_other_systems_wrote_comes_back_with_the_rest_and_stays",
+    ),
+    Promise(
+        "Who a request is never moves.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_who_a_request_is_never_moves",
+    ),
+    Promise(
+        "A store without our model is neither read nor written.",
+        "design: authorization, moving between backends",
+        "flow/test_moving_relationships.py::test_a_store_without_our_model_is_neither_read_nor_written",
+    ),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 from mcp_gateway.administration.access import Access
 from mcp_gateway.administration.changes import Journal
 from mcp_gateway.administration.grants import Grants
+from mcp_gateway.administration.moving import Moving
 from mcp_gateway.administration.people import People, Users
 from mcp_gateway.administration.rules import Vocabulary
 from mcp_gateway.administration.servers import Servers
@@ -17,7 +18,7 @@ from mcp_gateway.model.tool import Upstream
 from mcp_gateway.storage import Database
 
 
-class Administration(Access, Grants, KillSwitches, People, Servers):
+class Administration(Access, Grants, KillSwitches, Moving, People, Servers):
     """Every change has an actor, an audit record that is durable before it, and a revision."""
 
     def __init__(

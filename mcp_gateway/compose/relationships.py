@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import ipaddress
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +28,7 @@ from mcp_gateway.authorization.backends.openfga_credentials import (
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.compose.replica import Replicated
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError, UpstreamFailure
 from mcp_gateway.model.reasons import REASONS
 from mcp_gateway.settings import OpenFgaSettings, Settings
@@ -57,8 +58,11 @@ class Backend(Protocol):
         """
         ...
 
-    async def run(self) -> None:
-        """What goes on beside the serving, until cancelled."""
+    async def run(self, changed: Callable[[], None]) -> None:
+        """What goes on beside the serving, until cancelled.
+
+        Calls `changed` when relationships are other than they were, and our store's changelog does not tell.
+        """
         ...
 
 
@@ -69,21 +73,34 @@ class Embedded:
     async def require(self, relationships: Relationships | None = None) -> None:
         return
 
-    async def run(self) -> None:
+    async def run(self, changed: Callable[[], None]) -> None:
         return
 
 
 class Remote:
     """An OpenFGA server, with what administration needs to write to it."""
 
-    def __init__(self, settings: OpenFgaSettings, client: OpenFgaClient, admin: OpenFgaAdmin, relay: Relay) -> None:
+    def __init__(
+        self,
+        settings: OpenFgaSettings,
+        client: OpenFgaClient,
+        admin: OpenFgaAdmin,
+        relay: Relay,
+        *,
+        admin_of: Callable[[str | None], OpenFgaAdmin],
+    ) -> None:
+        """`admin_of` makes an admin for another store of the server, or for none; who calls it closes it."""
         self.settings = settings
         self.client = client
         self.admin = admin
         self.relay = relay
+        self.admin_of = admin_of
         self._current: OpenFgaRelationships | None = None
 
     def of(self, model: Model) -> Relationships:
+        return self.server_of(model)
+
+    def server_of(self, model: Model) -> OpenFgaRelationships:
         made = OpenFgaRelationships(
             model,
             self.client,
@@ -107,14 +124,19 @@ class Remote:
             _log.error("everything is denied until the relationship server can be asked: %s", exc)
         self._current = wanted
 
+    async def verify(self) -> None:
+        """Raises AuthorizationUnavailable when the relationships in force cannot be decided by now."""
+        if self._current is not None:
+            await self._current.verify()
+
     async def pinned(self) -> str:
         """The server's id of the model our changes are written for."""
         if self._current is None:
             raise AuthorizationUnavailable("no model is in force yet")
         return await self._current.pinned()
 
-    async def run(self) -> None:
-        while True:
+    async def run(self, changed: Callable[[], None]) -> None:
+        while True:  # nothing is kept of what the server answers, so there is nothing to tell
             if (current := self._current) is None:
                 return
             await current.look()
@@ -130,22 +152,30 @@ async def backend(settings: Settings, data_dir: DataDir, database: Database) -> 
     credential, reach = _credential(chosen), _resolver(chosen.url, chosen.network)
     # A quarter of a second of imports, beside which the start goes on.
     sdk = await anyio.to_thread.run_sync(importlib.import_module, "mcp_gateway.authorization.backends.openfga_admin")
-    async with AsyncExitStack() as stack:
-        client = OpenFgaClient(chosen.url, credential=credential, resolve=reach, timeout_seconds=chosen.timeout)
-        stack.push_async_callback(client.aclose)
-        admin: OpenFgaAdmin = sdk.OpenFgaAdmin(
+
+    def admin_of(store: str | None) -> OpenFgaAdmin:
+        return sdk.OpenFgaAdmin(
             chosen.url,
-            store=chosen.store_id,
+            store=store,
             credential=credential,
             resolve=reach,
             timeout_seconds=max(chosen.timeout, 10.0),
-            pinned=lambda: remote.pinned(),
+            pinned=remote_pinned if store == chosen.store_id else None,
         )
+
+    async def remote_pinned() -> str:
+        return await remote.pinned()
+
+    async with AsyncExitStack() as stack:
+        client = OpenFgaClient(chosen.url, credential=credential, resolve=reach, timeout_seconds=chosen.timeout)
+        stack.push_async_callback(client.aclose)
+        admin = admin_of(chosen.store_id)
         stack.push_async_callback(admin.aclose)
         target = f"openfga:{chosen.store_id}"
-        remote = Remote(chosen, client, admin, Relay(database, admin, target=target, lock=data_dir.root / LOCK_FILE))
-        database.settle = remote.relay.after_write
-        yield remote
+        relay = Relay(database, admin, target=target, lock=data_dir.root / LOCK_FILE)
+        remote = Remote(chosen, client, admin, relay, admin_of=admin_of)
+        database.settle = relay.after_write
+        yield remote if chosen.backend == "openfga" else Replicated(remote)
 
 
 def _credential(chosen: OpenFgaSettings) -> Credential:

@@ -70,7 +70,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         _settle_memory()
         tasks.start_soon(inflight.run)
         tasks.start_soon(upkeep.run)
-        tasks.start_soon(made.relationships.run)
+        tasks.start_soon(made.relationships.run, made.authorization.forget)
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
         await listen(

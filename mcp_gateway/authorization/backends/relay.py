@@ -108,6 +108,10 @@ class Relay:
         done = await relayed_revision(self._database, self._target)
         return len(await tuple_changes(self._database, after=done, limit=_WINDOW))
 
+    async def told(self, revision: int) -> None:
+        """The server was given everything up to `revision` in another way."""
+        await put_relayed(self._database, self._target, revision)
+
     async def _settle(self) -> None:
         self._done = await relayed_revision(self._database, self._target)
         if self.settled:
