@@ -18,6 +18,7 @@ from mcp_gateway.cli import (
     explain,
     grant,
     policy,
+    relationships,
     serve,
     server,
     switch,
@@ -54,6 +55,7 @@ for _name, _module in (
     ("access", access),
     ("grant", grant),
     ("delegation", delegation),
+    ("relationships", relationships),
     ("policy", policy),
     ("audit", audit),
 ):
