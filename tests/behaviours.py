@@ -214,6 +214,26 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_replica.py::test_an_in_context_another_system_stored_denies_everything_until_it_is_gone",
     ),
     Promise(
+        "The copy and the server decide lists reads and writes alike.",
+        "design: authorization, the replica backend",
+        "flow/test_replica_backend.py::test_the_copy_and_the_server_decide_lists_reads_and_writes_alike",
+    ),
+    Promise(
+        "A revocation of ours counts with the next call.",
+        "design: authorization, the replica backend",
+        "flow/test_replica_backend.py::test_a_revocation_of_ours_counts_with_the_next_call",
+    ),
+    Promise(
+        "What another system revokes ends writes at once and reads and lists within the bound.",
+        "design: authorization, the replica backend",
+        "flow/test_replica_backend.py::test_what_another_system_revokes_ends_writes_at_once_and_reads_and_lists_within_the_bound",
+    ),
+    Promise(
+        "Without its server reads go on until the bound writes end and both come back.",
+        "design: authorization, the replica backend",
+        "flow/test_replica_backend.py::test_without_its_server_reads_go_on_until_the_bound_writes_end_and_both_come_back",
+    ),
+    Promise(
         "People can search what the backend decides by.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_people_can_search_what_the_backend_decides_by",

@@ -52,7 +52,7 @@ class ReplicaRelationships:
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._server = server
+        self.server = server
         self._source = source
         self._pace = pace
         self._clock = clock
@@ -66,7 +66,7 @@ class ReplicaRelationships:
 
     @property
     def revision(self) -> int:
-        return self._server.revision
+        return self.server.revision
 
     @property
     def model_id(self) -> str:
@@ -74,7 +74,7 @@ class ReplicaRelationships:
 
     @property
     def refusal(self) -> str | None:
-        return self._server.refusal or (self._engine.refusal if self._filled else None)
+        return self.server.refusal or (self._engine.refusal if self._filled else None)
 
     @property
     def as_of(self) -> float | None:
@@ -85,11 +85,11 @@ class ReplicaRelationships:
         return self._engine.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
-        await self._server.load(database)
+        await self.server.load(database)
 
     async def follow(self, changes: Sequence[Change]) -> None:
         """Our own writes count in the copy at once; the server gets them before it is asked or looked at again."""
-        await self._server.follow(changes)
+        await self.server.follow(changes)
         own = [(c.kind == "tuple.written", tuple_of(c.payload)) for c in changes if c.kind in TUPLE_KINDS]
         if own:
             self._feed.learn({place_of(one): one if written else None for written, one in own})
@@ -98,7 +98,7 @@ class ReplicaRelationships:
         self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
     ) -> Answers:
         if fresh or not self._filled:
-            found = await self._server.answer(checks, in_context=in_context, now=now, fresh=fresh)
+            found = await self.server.answer(checks, in_context=in_context, now=now, fresh=fresh)
             return Answers(found.answers, found.revision, found.model_id, now)
         until = now + self._left()
         found = await self._engine.answer(checks, in_context=in_context, now=now)
@@ -108,13 +108,13 @@ class ReplicaRelationships:
         self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
     ) -> Held:
         if not self._filled:
-            return await self._server.held(subject, relation, objects, in_context=in_context, now=now)
+            return await self.server.held(subject, relation, objects, in_context=in_context, now=now)
         until = now + self._left()
         found = await self._engine.held(subject, relation, objects, in_context=in_context, now=now)
         return Held(found.objects, self.revision, found.model_id, _earlier(found.valid_until, until))
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
-        asked = self._engine if self._filled else self._server
+        asked = self._engine if self._filled else self.server
         return await asked.witness(check, in_context=in_context, now=now)
 
     async def list_objects(
@@ -146,7 +146,7 @@ class ReplicaRelationships:
     def _asked(self) -> Relationships:
         """Who answers what decides nothing."""
         if not self._filled:
-            return self._server
+            return self.server
         self._left()
         return self._engine
 
