@@ -32,8 +32,6 @@ from mcp_gateway.storage.data_dir import DataDir
 from mcp_gateway.storage.database import migrate
 from mcp_gateway.upstream import Limits, Upstreams
 
-MODEL_FILE = "model.fga"
-
 
 @dataclass(slots=True)
 class Vocabulary:
@@ -160,9 +158,8 @@ def policies(directory: Path, upstreams: Sequence[Upstream]) -> Model:
 
 
 def model_path(directory: Path) -> Path:
-    """The file the model in `directory` begins in, or the shipped one when there is none."""
-    path = find_model(directory)
-    return path if path.exists() else shipped(MODEL_FILE, f"policies/{MODEL_FILE}")
+    """`directory` when it holds a model, else the folder of the shipped one."""
+    return directory if find_model(directory).exists() else shipped("policies", "policies")
 
 
 def rules(settings: Settings, model: Model, upstreams: Sequence[Upstream]) -> RuleBook:

@@ -98,7 +98,7 @@ async def house(folder: Path, *, approved: bool = True) -> AsyncGenerator[House]
     migrate(data.database)
     database = Database(data.database)
     feed = ChangeFeed(database)
-    model = load_model(ROOT / "policies" / "model.fga")
+    model = load_model(ROOT / "policies")
     authorization, catalog = Authorization(EmbeddedRelationships(model)), Catalog(database)
     offered = [definition(name) for name in TOOLS]
     users = Users(data.users)
@@ -118,7 +118,7 @@ async def house(folder: Path, *, approved: bool = True) -> AsyncGenerator[House]
             users=users,
             review=review,
             registry=registry_dir,
-            check_policies=lambda _: load_model(ROOT / "policies" / "model.fga"),
+            check_policies=lambda _: load_model(ROOT / "policies"),
         )
         await administration.server_add(entry(), actor=OPERATOR)
         await administration.server_refresh("notes", actor=OPERATOR)
@@ -484,7 +484,7 @@ async def test_a_change_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> N
         unrecorded = Administration(
             made.database,
             Full(),
-            load_model(ROOT / "policies" / "model.fga"),
+            load_model(ROOT / "policies"),
             users=Users(made.data.users),
             review=Review(made.database, lambda _: pytest.fail("asked"), lambda _: None),
             registry=made.registry,

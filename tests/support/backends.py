@@ -34,7 +34,7 @@ from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, w
 from tests.support.openfga import TOKEN, OpenFgaServer, openfga
 from tests.support.processes import ROOT
 
-MODEL_FILE = ROOT / "policies" / "model.fga"
+POLICIES = ROOT / "policies"
 ACTOR = "os:test"
 ANSWER_SECONDS = 5.0
 FILL_SECONDS = 20.0
@@ -126,7 +126,7 @@ async def store(folder: Path) -> AsyncGenerator[tuple[Database, ChangeFeed]]:
 
 @asynccontextmanager
 async def embedded(folder: Path, _servers: Servers) -> AsyncGenerator[Bench]:
-    model = load_model(MODEL_FILE)
+    model = load_model(POLICIES)
     async with store(folder) as (database, feed):
         relationships = EmbeddedRelationships(model)
         await relationships.load(database)
@@ -183,7 +183,7 @@ async def remote(
     timeout_seconds: float = ANSWER_SECONDS,
     model: str | None = None,
 ) -> AsyncGenerator[Remote]:
-    compiled = load_model(MODEL_FILE)
+    compiled = load_model(POLICIES)
     said = credential or TokenFile(secret_file(folder))
     async with AsyncExitStack() as stack:
         database, feed = await stack.enter_async_context(store(folder))
@@ -249,7 +249,7 @@ async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> Async
 
 def publish(server: OpenFgaServer, identifier: str, text: str | None = None) -> str:
     """Write a model, by default the policies', into a store of the server; its id there."""
-    document = parse(text or MODEL_FILE.read_text(encoding="utf-8"))
+    document = parse(text) if text else load_model(POLICIES).document
     return str(server.post(f"/stores/{identifier}/authorization-models", to_json(document))["authorization_model_id"])
 
 

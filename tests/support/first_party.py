@@ -12,11 +12,14 @@ import anyio.to_thread
 import httpx2
 from starlette.types import ASGIApp
 
+from mcp_gateway.administration import Administration
 from mcp_gateway.api import Desk, app
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load_model
-from mcp_gateway.catalog import Catalog
+from mcp_gateway.authserver import Users
+from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.catalog.index import digest
+from mcp_gateway.catalog.review import Served
 from mcp_gateway.errors import Unauthenticated
 from mcp_gateway.inspection import EventBoard, Inspection
 from mcp_gateway.model.ids import user_id
@@ -38,6 +41,7 @@ class FirstParty:
     feed: ChangeFeed
     catalog: Catalog
     inspection: Inspection
+    administration: Administration
     events: EventBoard
     journal: Journal
     ended: set[str] = field(default_factory=set[str])
@@ -54,7 +58,7 @@ class FirstParty:
 
     @property
     def app(self) -> ASGIApp:
-        return app(Desk(self.inspection, self.person_of_cookies, self.person_of_bearer, (ORIGIN,)))
+        return app(Desk(self.inspection, self.administration, self.person_of_cookies, self.person_of_bearer, (ORIGIN,)))
 
     def client(self, name: str | None = None) -> httpx2.AsyncClient:
         """A browser in which `name` is logged in."""
@@ -137,7 +141,7 @@ async def first_party(directory: Path, *upstreams: Upstream) -> AsyncGenerator[F
     await anyio.to_thread.run_sync(migrate, path)
     database = Database(path)
     feed, catalog, events = ChangeFeed(database), Catalog(database), EventBoard()
-    authorization = Authorization(EmbeddedRelationships(load_model(ROOT / "policies" / "model.fga")))
+    authorization = Authorization(EmbeddedRelationships(load_model(ROOT / "policies")))
     for follower in (authorization, catalog, events):
         feed.add(follower)
     inspection = Inspection(catalog=catalog, authorization=authorization, trail=Trail(audit), feed=feed, events=events)
@@ -145,13 +149,26 @@ async def first_party(directory: Path, *upstreams: Upstream) -> AsyncGenerator[F
         async with Journal(audit, observe=events.decided) as journal:
             await authorization.load(database)
             await catalog.declare(upstreams)
-            made = FirstParty(database, feed, catalog, inspection, events, journal)
+            administration = Administration(
+                database,
+                journal,
+                load_model(ROOT / "policies" / "model.fga"),
+                users=Users(directory / "users.yaml"),
+                review=Review(database, _nobody_asks, lambda _: None),
+                registry=directory / "registry",
+                check_policies=lambda _: None,
+            )
+            made = FirstParty(database, feed, catalog, inspection, administration, events, journal)
             await made.relate("user:local/ana", "member", "group:admins")
             await made.relate("group:admins#member", "administrator", "gateway:local")
             yield made
     finally:
         feed.close()
         await database.close()
+
+
+async def _nobody_asks(upstream: Upstream) -> Served:
+    raise AssertionError(f"nothing here asks {upstream.name} what it serves")
 
 
 READ = ToolPolicy(Risk.READ, ())

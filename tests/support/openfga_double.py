@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias
 
-from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authorization.language.json_model import to_json
-from tests.support.backends import MODEL_FILE
+from tests.support.backends import POLICIES
 
 STORE = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 MODEL = "01ARZ3NDEKTSV4RRFFQ69G5FAW"
@@ -101,7 +101,7 @@ def agreeable(request: Request) -> Said:
 
 
 def _model() -> dict[str, Any]:
-    return {"id": MODEL, **to_json(parse(MODEL_FILE.read_text(encoding="utf-8")))}
+    return {"id": MODEL, **to_json(load_model(POLICIES).document)}
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Model:
     sides: Mapping[str, Legs]
     accepted: Mapping[str, Mapping[str, frozenset[str]]]
     """`type#relation` -> kind of subject (`user`, `user:*`, `group#member`) -> conditions; "" is none."""
+    document: Document = field(repr=False, compare=False)
+    """What it was made from; for a server it is written to, as `to_json` says it."""
 
     def legs(self, object_type: str, relation: str) -> Legs | None:
         """The user and the agent side of a relation that intersects both; None for any other."""
@@ -142,6 +144,7 @@ def compile_document(document: Document, *, where: str) -> Model:
         reach=reachable(relations),
         sides=sides_of(relations),
         accepted=_accepted(relations),
+        document=document,
     )
 
 

@@ -30,6 +30,9 @@ def find_model(path: Path) -> Path:
 def read_model(path: Path) -> Reading:
     """The whole model, with every problem of grammar and sense that any of its files has."""
     file = find_model(path)
+    if path.is_dir() and all((path / name).exists() for name in (MOD_FILE, MODEL_FILE)):
+        sentence = f"{MOD_FILE} and {MODEL_FILE} both stand here, and only one can be the model; remove the other"
+        return Reading(None, (Problem("file", sentence, str(file)),))
     text, problem = _text(file, str(file))
     if problem:
         return Reading(None, (problem,))

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from mcp_gateway.authorization.engine.model import compile_gateway_model, compile_model, load_model
+from mcp_gateway.authorization.language.printing import to_dsl
 from mcp_gateway.errors import OperatorError
 from tests.unit.authorization.world import MODEL
 
 HEAD = "model\n  schema 1.1\ntype user\ntype doc\n  relations\n"
-POLICY = (Path(__file__).parents[3] / "policies" / "model.fga").read_text(encoding="utf-8")
+POLICY = to_dsl(MODEL.document)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_model_that_makes_no_sense_is_refused_with_its_line(body: str, line: i
         ),
         ("define direct_agent: [", "define direct_agent: [user, ", "`agent_can_call` must hold only through"),
         (
-            "define in_context: [user]\n    define acting_for: in_context and",
+            "define acting_for: in_context and",
             "define acting_for: owner and",
             "through",
         ),

@@ -13,7 +13,7 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import ResourceRule, ReviewState, Risk, Tool
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 
-MODEL = load_model(Path(__file__).parents[3] / "policies" / "model.fga")
+MODEL = load_model(Path(__file__).parents[3] / "policies")
 NOW = 1_800_000_000.0
 LATER = "2027-01-15T08:10:00Z"
 """Ten minutes after NOW."""

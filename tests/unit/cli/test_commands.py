@@ -371,11 +371,12 @@ def test_reload_names_file_and_line_of_what_is_wrong(with_time: Shell, folder: s
     else:
         policies = with_time.folder / "policies"
         policies.mkdir()
-        model = (ROOT / "policies" / "model.fga").read_text()
-        (policies / "model.fga").write_text(model.replace("and available", "or available"))
+        for name in ("fga.mod", "gateway.fga", "tickets.fga"):
+            text = (ROOT / "policies" / name).read_text()
+            (policies / name).write_text(text.replace("and available", "or available"))
         config = with_time.folder / "gateway.yaml"
         config.write_text(json.dumps({**json.loads(config.read_text()), "policies": str(policies)}))
-        expected = "model.fga"
+        expected = "policies/gateway.fga:"
     said = with_time("reload")
     assert said.code == Exit.REFUSED
     assert expected in said.err

@@ -15,7 +15,7 @@ from mcp_gateway.policy.run import run
 from mcp_gateway.policy.verdict import Run
 
 ROOT = Path(__file__).parents[3]
-MODEL = ROOT / "policies" / "model.fga"
+MODEL = ROOT / "policies"
 NOW = 1_800_000_000.0
 
 SMALL = """\

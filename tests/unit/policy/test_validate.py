@@ -24,7 +24,7 @@ tools:
 
 
 def said(folder: Path) -> list[str]:
-    found = validate(folder / "policies", folder / "registry", model_path=folder / "policies" / "model.fga")
+    found = validate(folder / "policies", folder / "registry", model_path=folder / "policies")
     return [str(problem).removeprefix(f"{folder}/") for problem in found.problems]
 
 
@@ -32,7 +32,8 @@ def said(folder: Path) -> list[str]:
 def folder(tmp_path: Path) -> Path:
     written(tmp_path, ENTRY, "registry/tickets.yaml")
     (tmp_path / "policies").mkdir()
-    shutil.copy(MODEL, tmp_path / "policies" / "model.fga")
+    for name in ("fga.mod", "gateway.fga", "tickets.fga"):
+        shutil.copy(MODEL / name, tmp_path / "policies" / name)
     return tmp_path
 
 
@@ -62,11 +63,11 @@ def test_a_mapped_relation_the_model_does_not_govern_is_named(folder: Path) -> N
 
 
 def test_every_problem_of_the_model_is_named(folder: Path) -> None:
-    text = MODEL.read_text().replace("[user, group#member]", "[user, nobody#member]", 2)
-    written(folder, text, "policies/model.fga")
+    text = (MODEL / "gateway.fga").read_text().replace("[user, group#member]", "[user, nobody#member]", 2)
+    written(folder, text, "policies/gateway.fga")
     problems = said(folder)
     assert len(problems) == 2
-    assert all(one.startswith("policies/model.fga:") and "nobody" in one for one in problems)
+    assert all(one.startswith("policies/gateway.fga:") and "nobody" in one for one in problems)
 
 
 def test_rules_and_tests_are_looked_at_too(folder: Path) -> None:
