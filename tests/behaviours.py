@@ -364,6 +364,36 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_kill_switches.py::test_calls_of_others_go_on_when_one_user_is_disabled",
     ),
     Promise(
+        "A person sees the own agents and grants and nobody elses.",
+        "README: take it away",
+        "flow/test_own_access.py::test_a_person_sees_the_own_agents_and_grants_and_nobody_elses",
+    ),
+    Promise(
+        "Ending a delegation ends what the person granted.",
+        "README: take it away",
+        "flow/test_own_access.py::test_ending_a_delegation_ends_what_the_person_granted",
+    ),
+    Promise(
+        "Only who may revoke a grant learns that it exists.",
+        "README: take it away",
+        "flow/test_own_access.py::test_only_who_may_revoke_a_grant_learns_that_it_exists",
+    ),
+    Promise(
+        "Another site ends nothing.",
+        "README: take it away",
+        "flow/test_own_access.py::test_another_site_ends_nothing",
+    ),
+    Promise(
+        "A token for the API needs no origin, and nobody is refused.",
+        "README: take it away",
+        "flow/test_own_access.py::test_a_token_for_the_api_needs_no_origin_and_nobody_is_refused",
+    ),
+    Promise(
+        "The page has a button for each, and markup in names stays text.",
+        "README: take it away",
+        "flow/test_own_access.py::test_the_page_has_a_button_for_each_and_markup_in_names_stays_text",
+    ),
+    Promise(
         "A server grant reaches as far as its level.",
         "README: say who may use it",
         "flow/test_administration.py::test_a_server_grant_reaches_as_far_as_its_level",

@@ -50,6 +50,8 @@ def _who(record: Record) -> str:
 def _why(record: Record) -> str:
     reasons: Sequence[Any] = record.get("reasons") or ()
     said = [f"{reason['code']} {reason.get('evidence') or ''}".strip() for reason in reasons]
+    observed: Sequence[Any] = record.get("observed") or ()
+    said += [f"would be denied: {reason['code']} {reason.get('evidence') or ''}".strip() for reason in observed]
     code = record.get("code")
     if code and code not in {reason["code"] for reason in reasons}:
         said.append(str(code))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_gateway.audit.record import GENESIS, about_arguments, chain_hash, parse, plain, seal, unseal
+from mcp_gateway.audit.record import GENESIS, about_arguments, about_decision, chain_hash, parse, plain, seal, unseal
+from mcp_gateway.model.decision import Decision, Effect, Reason, RuleFinding
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -86,3 +87,15 @@ def test_arguments_beyond_what_the_serialiser_takes_still_have_a_digest() -> Non
 def test_long_values_are_cut() -> None:
     assert len(plain("x" * 10_000)) < 600
     assert len(plain(["x"] * 10_000)) <= 100
+
+
+def test_what_rules_said_is_told_with_the_attributes_they_may_leave_and_nothing_when_there_were_none() -> None:
+    attributes = {"network.address": "10.1.2.3", "user.groups": ["group:okta/eng"]}
+    finding = RuleFinding("inside", "denied", attributes=attributes)
+    observed = (Reason("rule.denied", "inside"),)
+    decision = Decision(Effect.ALLOW, (), rules=(finding,), observed=observed, classification="internal")
+    fields = about_decision(decision)
+    assert fields["rules"] == [{"id": "inside", "result": "denied", "attributes": attributes}]
+    assert fields["observed"] == [{"code": "rule.denied", "evidence": "inside"}]
+    assert fields["classification"] == "internal"
+    assert about_decision(Decision(Effect.ALLOW, ())).keys().isdisjoint({"rules", "observed", "classification"})

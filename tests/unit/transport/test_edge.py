@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.transport.edge import MAX_HEADERS, Origins, check_path, read_headers
+from mcp_gateway.transport.edge import MAX_HEADERS, Origins, check_path, forwarded_for, read_headers
 
 HOST = (b"host", b"127.0.0.1:8000")
 ORIGINS = Origins.of(["http://127.0.0.1:8000", "https://gw.example.com"])
@@ -66,3 +68,30 @@ def test_a_foreign_host_or_origin_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(BadRequest) as refused:
         ORIGINS.of_request(headers)
     assert refused.value.code == "request.origin_refused"
+
+
+PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.7", "198.51.100.7"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
+        ("fd00::1", "2001:db8::7", "2001:db8::7"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.9, 10.0.0.2", "10.0.0.9"),
+        ("198.51.100.7", "10.0.0.1", "198.51.100.7"),
+        ("198.51.100.7", "nonsense", "198.51.100.7"),
+        ("10.0.0.1", "nonsense", None),
+        ("10.0.0.1", "198.51.100.7, ", None),
+        ("10.0.0.1", "198.51.100.7:443", None),
+        (None, "198.51.100.7", None),
+    ],
+)
+def test_only_what_a_trusted_proxy_adds_tells_an_address(
+    peer: str | None, forwarded: str | None, address: str | None
+) -> None:
+    assert forwarded_for(peer, forwarded, PROXIES) == address
