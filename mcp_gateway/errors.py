@@ -197,6 +197,7 @@ PUBLIC: dict[str, Public] = {
     "arguments.invalid": Public(-32602, 200),
     "tool.unavailable": Public(-32602, 200),
     "server.unavailable": Public(-32602, 404),
+    "grant.unknown": Public(-32602, 404),
     "resource.denied": Public(1001, 200),
     "rule.denied": Public(1001, 200),
     "authorization.unavailable": Public(1002, 503, 1),

@@ -1,4 +1,4 @@
-"""The pages for people: catalog, one tool, how to connect. Plain HTML and forms that only read."""
+"""The pages for people: catalog, one tool, how to connect, and the own agents. Plain HTML; what changes is a POST."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from mcp_gateway.api import own
 from mcp_gateway.api.envelope import request_id_of, status_of
 from mcp_gateway.api.signed_in import desk_of, login_path, mcp_url, person_of
 from mcp_gateway.api.snippets import snippets
@@ -39,6 +40,9 @@ def routes() -> list[BaseRoute]:
         Route("/catalog", _catalog, name="catalog"),
         Route("/catalog/tools/{server}/{tool}", _tool, name="tool"),
         Route("/connect", _connect, name="connect"),
+        Route("/access", _access, name="access"),
+        Route("/access/end", _end_delegation, methods=["POST"]),
+        Route("/access/revoke", _revoke_grant, methods=["POST"]),
         Route("/catalog/style.css", _style, name="style"),
     ]
 
@@ -97,6 +101,24 @@ async def _connect(request: Request) -> Response:
     url = mcp_url(request)
     standing = await desk_of(request).inspection.standing(person)
     return _page(request, "connect.html", {"standing": standing, "url": url, "snippets": snippets(url)})
+
+
+async def _access(request: Request) -> Response:
+    person = await person_of(request)
+    standing = await desk_of(request).inspection.standing(person)
+    return _page(request, "access.html", {"standing": standing, "access": await own.own_access(request, person)})
+
+
+async def _end_delegation(request: Request) -> Response:
+    person = await person_of(request)
+    await own.end_delegation(request, person, _text(request.query_params, "agent", own.MAX_ID) or "")
+    return RedirectResponse("/access", 303)
+
+
+async def _revoke_grant(request: Request) -> Response:
+    person = await person_of(request)
+    await own.revoke_grant(request, person, _text(request.query_params, "grant", own.MAX_ID) or "")
+    return RedirectResponse("/access", 303)
 
 
 async def _style(_request: Request) -> Response:

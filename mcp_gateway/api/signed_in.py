@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from mcp_gateway.administration import Administration
 from mcp_gateway.errors import Unauthenticated
 from mcp_gateway.inspection import Inspection
 from mcp_gateway.model.principal import Person
@@ -29,6 +30,7 @@ class Desk:
     """What every route of this door needs; lives in `app.state.desk`."""
 
     inspection: Inspection
+    administration: Administration
     person_of_cookies: PersonOfCookies
     person_of_bearer: PersonOfBearer | None
     origins: tuple[str, ...]

@@ -1,10 +1,14 @@
-"""The first-party app: `/api/v1` as documented JSON, and the pages. Reads only; there is no way to a tool from here."""
+"""The first-party app: `/api/v1` as documented JSON, and the pages. There is no way to a tool from here.
+
+All a person can change is to end what was given to the own agents.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
@@ -12,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mcp_gateway import __version__
-from mcp_gateway.api import pages
+from mcp_gateway.api import own, pages
 from mcp_gateway.api.envelope import Envelope, known_code, problem, request_id_of, told
 from mcp_gateway.api.events import event_stream
 from mcp_gateway.api.signed_in import Desk, desk_of, person_of
@@ -26,8 +30,9 @@ PREFIX = "/api/v1"
 
 _DESCRIPTION = """What stands behind this gateway, as far as the signed-in person may see it.
 
-Sign in at `/login`; the session's cookie is all a browser needs. Everything here only reads:
-tools are called over MCP, by an agent that has a grant."""
+Sign in at `/login`; the session's cookie is all a browser needs. Everything here reads, but for
+`DELETE`, which ends what an agent was given; with a cookie it wants an `Origin` of this gateway.
+Tools are called over MCP, by an agent that has a grant."""
 
 
 class Problem(BaseModel):
@@ -129,6 +134,25 @@ async def explain(
     if resource is not None:
         return (await inspection.explain_resource(person, who, through, relation, resource)).as_dict()
     return (await inspection.explain(person, who, through, ToolId(tool or ""), None)).as_dict()
+
+
+@router.get("/access", summary="Which agents act for this person, and what they were granted")
+async def access(request: Request, person: SignedIn) -> own.OwnAccess:
+    return await own.own_access(request, person)
+
+
+@router.delete("/access/delegations", summary="End an agent's acting for this person, and what the person granted it")
+async def end_delegation(
+    request: Request, person: SignedIn, agent: Annotated[str, Query(max_length=own.MAX_ID)]
+) -> own.Ended:
+    return await own.end_delegation(request, person, agent)
+
+
+@router.delete("/access/grants/{grant}", summary="Revoke a grant this person may revoke", responses=_NOT_FOUND)
+async def revoke_grant(
+    request: Request, person: SignedIn, grant: Annotated[str, PathParameter(max_length=own.MAX_ID)]
+) -> own.Ended:
+    return await own.revoke_grant(request, person, grant)
 
 
 @router.get(

@@ -141,6 +141,11 @@ class Inspection:
             return await trail.whole(self._trail, wanted, limit=limit)
         return await trail.own(self._trail, asker.user, wanted, limit=limit)
 
+    async def may(self, asker: Asker, relation: str, on: str) -> bool:
+        """Whether the asker has `relation` on something; whoever may open the data directory has every one."""
+        await self._catch_up()
+        return await self._holds(asker, relation, on)
+
     @asynccontextmanager
     async def watch(self) -> AsyncGenerator[Subscription]:
         """A place in the stream of events from now on, to be read through `next_event` only."""

@@ -117,6 +117,7 @@ REASONS: dict[str, Meaning] = {
     "request.cancelled": Meaning("The request was cancelled.", ""),
     "session.missing": Meaning("A session id is needed.", ""),
     "session.unknown": Meaning("The session is unknown; initialize again.", ""),
+    "grant.unknown": Meaning("There is no such grant, or it is not yours to end.", ""),
     "cursor.invalid": Meaning("The cursor is not valid.", ""),
     "arguments.invalid": Meaning("The arguments do not fit the tool's input schema.", ""),
     "limit.concurrency": Meaning("Too many calls at once; try again.", ""),

@@ -34,6 +34,7 @@ PATHS = (
     "/catalog/tools/vault/long",
     "/catalog/tools/vault/no-such",
     "/connect",
+    "/access",
 )
 _LONG = "W" * 300
 _BROWSER_SECONDS = 120

@@ -19,7 +19,7 @@ from tests.support.first_party import FirstParty, two_servers
 pytestmark = pytest.mark.anyio
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
-PAGES = ["/catalog", "/catalog/tools/tickets/ticket_get", "/connect"]
+PAGES = ["/catalog", "/catalog/tools/tickets/ticket_get", "/connect", "/access"]
 
 
 @pytest.fixture

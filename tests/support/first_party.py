@@ -152,7 +152,7 @@ async def first_party(directory: Path, *upstreams: Upstream) -> AsyncGenerator[F
             administration = Administration(
                 database,
                 journal,
-                load_model(ROOT / "policies" / "model.fga"),
+                load_model(ROOT / "policies"),
                 users=Users(directory / "users.yaml"),
                 review=Review(database, _nobody_asks, lambda _: None),
                 registry=directory / "registry",
