@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Set
+from functools import lru_cache
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -80,7 +81,7 @@ def parse(line: bytes) -> Record:
 
 def asked(kind: str, request: Request, verb: str, principal: Principal) -> Fields:
     """Who asked for what, by which token."""
-    return {
+    fields: Fields = {
         "kind": kind,
         "request": request.id,
         "verb": verb,
@@ -88,13 +89,25 @@ def asked(kind: str, request: Request, verb: str, principal: Principal) -> Field
         "agent": principal.agent,
         "audience": principal.audience,
         "token": principal.token_id,
+        "scope": _scope(principal.scopes),
         "endpoint": request.endpoint,
         "protocol": request.protocol_version,
         "session": request.client_session,
     }
+    if principal.memberships:
+        fields["memberships"] = [list(one) for one in principal.memberships]
+    return fields
+
+
+@lru_cache(maxsize=256)
+def _scope(scopes: frozenset[str]) -> str:
+    # Tokens carry the same few sets again and again.
+    return " ".join(sorted(scopes))
 
 
 def about_tool(tool: Tool) -> Fields:
+    if tool.mapping:
+        return {"tool": tool.id, "digest": tool.digest, "risk": tool.risk, "mapping": tool.mapping}
     return {"tool": tool.id, "digest": tool.digest, "risk": tool.risk}
 
 
@@ -122,7 +135,12 @@ def _about_decision(decision: Decision) -> Fields:
     }
     if decision.rules:
         fields["rules"] = [
-            {"id": finding.id, "result": finding.result, "attributes": plain(finding.attributes)}
+            {
+                "id": finding.id,
+                "digest": finding.digest,
+                "result": finding.result,
+                "attributes": plain(finding.attributes),
+            }
             for finding in decision.rules
         ]
     if decision.observed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mcp_gateway.catalog.index import Listing, exposed_name, listing
+from mcp_gateway.catalog.index import Listing, exposed_name, listing, mapping_digest
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.model.decision import Reason, deny
 from mcp_gateway.model.ids import ToolId, tool_id
@@ -104,4 +104,5 @@ def tool_of(row: ToolRow, upstream: Upstream) -> Tool:
         resources=policy.resources if policy else (),
         requestable=policy.requestable if policy else upstream.requestable,
         mode=policy.mode if policy else upstream.mode,
+        mapping=mapping_digest(policy.resources) if policy else "",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mcp_gateway.model.tool import JsonObject, ReviewState, Tool
+from mcp_gateway.model.tool import JsonObject, ResourceRule, ReviewState, Tool
 
 SEPARATOR = "__"
 MAX_EXPOSED = 45
@@ -32,6 +32,14 @@ def digest(definition: JsonObject) -> str:
     """SHA-256 of the definition's canonical JSON: sorted keys, no spaces, UTF-8."""
     canonical = json.dumps(definition, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def mapping_digest(rules: Sequence[ResourceRule]) -> str:
+    """Of what says which resources a call names; empty when it names none."""
+    if not rules:
+        return ""
+    plain = [[rule.relation, rule.type, rule.pointer, rule.template, rule.normalise] for rule in rules]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class RuleFinding:
     result: Literal["held", "denied", "undecidable"]
     of_call: bool = False
     """It reads the arguments: the tool stays listed, whatever the rule says of one call."""
+    digest: str = ""
+    """Of what the rule requires, so that a record tells which rule of that id it was."""
     attributes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 

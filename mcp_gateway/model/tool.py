@@ -79,6 +79,8 @@ class Tool:
     """Whoever lacks only access or a grant may know of it and ask; it is never listed as callable for that."""
     mode: Mode | None = None
     """None = the gateway's."""
+    mapping: str = ""
+    """Digest of `resources`, for the audit; empty when there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ marked `observe` is the one exception, and `narrow` says how far it goes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,11 @@ class Rule:
     audit: tuple[str, ...]
     where: str
     """File and line."""
+
+    @property
+    def digest(self) -> str:
+        """Of what it requires, whatever it is called and applies to."""
+        return _digest(self.require.text, tuple(sorted(self.relations.items())))
 
     @property
     def of_call(self) -> bool:
@@ -173,6 +179,11 @@ NO_RULES = RuleBook()
 def matches(glob: str, name: str) -> bool:
     """`*` is any text, `?` one character; everything else is itself."""
     return _pattern(glob).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _digest(text: str, relations: tuple[tuple[str, Relation], ...]) -> str:
+    return hashlib.sha256(repr((text, relations)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)

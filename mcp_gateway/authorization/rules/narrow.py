@@ -82,7 +82,7 @@ def _finding(rule: Rule, facts: Facts) -> RuleFinding:
     values = values_of(rule.require.reads, facts, rule.relations)
     verdict = rule.require.evaluate(values)
     attributes = {name: _told(values.get(name)) for name in rule.audit if name not in NEVER_AUDITED}
-    return RuleFinding(rule.id, verdict.value, rule.of_call, attributes)
+    return RuleFinding(rule.id, verdict.value, rule.of_call, rule.digest, attributes)
 
 
 def _reason(finding: RuleFinding) -> Reason:

@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_gateway.audit.record import GENESIS, about_arguments, about_decision, chain_hash, parse, plain, seal, unseal
+from mcp_gateway.audit.record import (
+    GENESIS,
+    about_arguments,
+    about_decision,
+    about_tool,
+    asked,
+    chain_hash,
+    parse,
+    plain,
+    seal,
+    unseal,
+)
 from mcp_gateway.model.decision import Decision, Effect, Reason, RuleFinding
+from tests.unit.audit.calls import MIRA, request, tool
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
@@ -89,13 +102,24 @@ def test_long_values_are_cut() -> None:
     assert len(plain(["x"] * 10_000)) <= 100
 
 
+def test_a_record_tells_the_tokens_scopes_and_memberships_and_by_which_mapping_resources_were_named() -> None:
+    principal = replace(MIRA, scopes=frozenset({"mcp:write", "mcp:read"}))
+    fields = asked("intent", request(), "tools/call", principal)
+    assert fields["scope"] == "mcp:read mcp:write"
+    assert "memberships" not in fields
+    member = replace(principal, memberships=(("member", "group:okta/eng"),))
+    assert asked("intent", request(), "tools/call", member)["memberships"] == [["member", "group:okta/eng"]]
+    assert "mapping" not in about_tool(tool())
+    assert about_tool(replace(tool(), mapping="m"))["mapping"] == "m"
+
+
 def test_what_rules_said_is_told_with_the_attributes_they_may_leave_and_nothing_when_there_were_none() -> None:
     attributes = {"network.address": "10.1.2.3", "user.groups": ["group:okta/eng"]}
-    finding = RuleFinding("inside", "denied", attributes=attributes)
+    finding = RuleFinding("inside", "denied", digest="d", attributes=attributes)
     observed = (Reason("rule.denied", "inside"),)
     decision = Decision(Effect.ALLOW, (), rules=(finding,), observed=observed, classification="internal")
     fields = about_decision(decision)
-    assert fields["rules"] == [{"id": "inside", "result": "denied", "attributes": attributes}]
+    assert fields["rules"] == [{"id": "inside", "digest": "d", "result": "denied", "attributes": attributes}]
     assert fields["observed"] == [{"code": "rule.denied", "evidence": "inside"}]
     assert fields["classification"] == "internal"
     assert about_decision(Decision(Effect.ALLOW, ())).keys().isdisjoint({"rules", "observed", "classification"})
