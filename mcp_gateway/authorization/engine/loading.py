@@ -42,8 +42,6 @@ class _Place(NamedTuple):
     accepted: Mapping[str, frozenset[str]]
     back: str
     """`type#relation` when the way back is kept, else empty."""
-    suffix: str
-    """`#member` when what leads back is a userset, else empty."""
 
 
 class _Subject:
@@ -64,7 +62,7 @@ class Loader:
         self.tables: dict[str, Table] = {kind: {} for kind in model.accepted}
         self.back = WayBack(tracked)
         self.stored_in_context: set[tuple[str, str]] = set()
-        self._places = self._all_places(tracked)
+        self._places = self._all_places()
         self._objects: dict[str, tuple[str, Mapping[str, _Place]]] = {}
         self._subjects: dict[str, _Subject] = {}
         self._names: dict[str, str] = {}
@@ -88,7 +86,7 @@ class Loader:
             elif not self._put(table, object_, who, None):
                 continue
             if place.back:
-                self._lead_back(place, object_, who, conditional=False)
+                self.back.add(place.back, object_, who.text, conditional=False, name=self._name)
 
     def finish(self) -> None:
         """After the last `add`."""
@@ -103,14 +101,13 @@ class Loader:
         """The rows that stand for everything one subject alone is written for."""
         return {one.text: one.row for one in self._subjects.values() if one.row is not None}
 
-    def _all_places(self, tracked: Tracked) -> dict[str, dict[str, _Place]]:
+    def _all_places(self) -> dict[str, dict[str, _Place]]:
         found: dict[str, dict[str, _Place]] = {object_type: {} for object_type in self._model.relations}
         for kind, accepted in self._model.accepted.items():
             object_type, _, relation = kind.partition("#")
             if relation != "in_context":
-                back = kind if kind in self.back.plain else ""
-                suffix = f"#{relation}" if kind in tracked.memberships else ""
-                found[object_type][relation] = _Place(self.tables[kind], accepted, back, suffix)
+                back = kind if self.back.keeps(kind) else ""
+                found[object_type][relation] = _Place(self.tables[kind], accepted, back)
         return found
 
     def _object(self, text: str) -> tuple[str, Mapping[str, _Place]]:
@@ -155,10 +152,6 @@ class Loader:
             table[object_] = Row(direct, usersets)
         return not stood
 
-    def _lead_back(self, place: _Place, object_: str, who: _Subject, *, conditional: bool) -> None:
-        name = self._name(object_ + place.suffix) if place.suffix else object_
-        self.back.add(place.back, name, who.text, conditional=conditional)
-
     def _add_with_care(self, place: _Place | None, who: _Subject, row: Stored) -> None:
         """A tuple under a condition, or one that does not count."""
         object_, relation, subject, condition, context = row
@@ -175,7 +168,7 @@ class Loader:
             return
         object_ = self._name(object_)
         if self._put(place.table, object_, who, rule) and place.back:
-            self._lead_back(place, object_, who, conditional=rule is not None)
+            self.back.add(place.back, object_, who.text, conditional=rule is not None, name=self._name)
 
     def _rule(self, condition: str, context: str | Mapping[str, Any] | None) -> BoundCondition:
         """ValueError when the context does not fit."""

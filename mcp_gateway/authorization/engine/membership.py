@@ -13,13 +13,21 @@ from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.rows import Key, Row, Rule
+from mcp_gateway.authorization.engine.wayback import Closure
 
 
-def search(query: Query, start: Key, kind: str, depth: int, reach: Mapping[str, frozenset[str]]) -> int:
-    """By the way back from the subject where there is one, else level by level from `start` to the subject."""
-    known = _known(query, start, kind, depth)
-    if known is not None:
-        return known
+def search(
+    query: Query, start: Key, kind: str, depth: int, reach: Mapping[str, frozenset[str]], rings: frozenset[str]
+) -> int:
+    """By the way back from the subject where there is one, else level by level from `start` to the subject.
+
+    A ring of one of `rings` is just a ring; any other leans on itself.
+    """
+    closure = query.closure()
+    if closure is not None:
+        known = _known(query, closure, f"{start[0]}#{start[1]}", kind, depth)
+        if known is not None:
+            return known
     seen, level, edges = {start}, [start], list[tuple[Key, Key]]()
     failure: Undecidable | None = None
     while level:
@@ -41,35 +49,32 @@ def search(query: Query, start: Key, kind: str, depth: int, reach: Mapping[str, 
                 if query.kind not in reach[userset.kind]:
                     continue
                 try:
-                    if not _counts(userset.condition, query):
+                    if userset.condition is not None and not userset.condition.holds(query.at):
                         continue
                 except Undecidable as exc:
                     failure = failure or exc
                     continue
                 if userset.key == query.self_key:
                     return YES
-                known = _known(query, userset.key, userset.kind, depth)
-                if known == YES:
-                    return YES
-                if known == NO:
-                    continue
-                edges.append((key, userset.key))
+                if closure is not None:
+                    known = _known(query, closure, userset.name, userset.kind, depth)
+                    if known == YES:
+                        return YES
+                    if known == NO:
+                        continue
+                if userset.kind not in rings:
+                    edges.append((key, userset.key))
                 if userset.key not in seen:
                     seen.add(userset.key)
                     following.append(userset.key)
         level = following
     if failure is not None:
         raise failure
-    # A tree has one edge fewer than objects; only more can close a cycle.
-    return CYCLE if len(edges) >= len(seen) and _circular(seen, edges) else NO
+    return CYCLE if edges and _circular(seen, edges) else NO
 
 
-def _known(query: Query, key: Key, kind: str, depth: int) -> int | None:
-    """What the way back tells of one (object, relation), None when it has to be looked at."""
-    closure = query.closure()
-    if closure is None:
-        return None
-    name = f"{key[0]}#{key[1]}"
+def _known(query: Query, closure: Closure, name: str, kind: str, depth: int) -> int | None:
+    """What the way back tells of a userset, None when it has to be looked at."""
     steps = closure.sure.get(name)
     if steps is not None and depth + steps <= MAX_DEPTH:
         return YES

@@ -8,7 +8,7 @@ true: conditions are ignored on the way, and what is left is asked in full.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mcp_gateway.authorization.engine.model import Model
@@ -58,11 +58,10 @@ def narrowings(model: Model) -> dict[str, Narrowing]:
     return found
 
 
-def tracked(model: Model, found: Iterable[Narrowing]) -> Tracked:
+def tracked(model: Model, found: Mapping[str, Narrowing]) -> Tracked:
     """The relations whose way back `found`, and every membership, goes."""
-    leading = memberships(model)
-    others = {kind for one in found for kind in (one.parent, one.written) if kind}
-    return Tracked(leading, frozenset(others - leading))
+    pairs = {(kind, key[key.index("#") :]) for key, one in found.items() for kind in (one.parent, one.written) if kind}
+    return Tracked(memberships(model), frozenset(pairs))
 
 
 def _contextual(model: Model) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from mcp_gateway.authorization.engine.conditions import CLOCK, Circumstances, Undecidable
@@ -27,6 +27,8 @@ class Program(NamedTuple):
 
     steps: Mapping[str, Step]
     """`type#relation` -> its function."""
+    quick: Mapping[str, Step]
+    """The same for a subject that is no userset."""
     kinds: frozenset[str]
     """Every kind of subject the model knows."""
     narrowing: Mapping[str, Narrowing]
@@ -79,7 +81,7 @@ class Query:
         # A userset may be what a row names, without a way from anybody to it.
         self._back = None if hash_ or index.tracked is not program.tracked else index.back
         self._closure: Closure | None = None
-        self._candidates: dict[str, Collection[str] | None] = {}
+        self._candidates: dict[str, Sequence[str] | Mapping[str, int] | None] = {}
         self.rows = index.rows
         self.tables = index.tables
         self.overlay = overlay
@@ -98,7 +100,8 @@ class Query:
     def holds(self, relation: str, object_: str) -> bool:
         """Undecidable when it cannot be said."""
         object_type, _, name = object_.partition(":")
-        step = self._program.steps.get(f"{object_type}#{relation}")
+        steps = self._program.steps if self.self_key else self._program.quick
+        step = steps.get(f"{object_type}#{relation}")
         if step is None or not name:
             raise Undecidable(f"the model has no relation `{relation}` for `{object_}`")
         self.left = MAX_STEPS
@@ -120,43 +123,44 @@ class Query:
             return row.usersets.values()
         return self._narrowed(row.by_kind)
 
-    def _narrowed(self, by_kind: Mapping[str, Mapping[str, Userset]]) -> Iterator[Userset]:
+    def _narrowed(self, by_kind: Mapping[str, Mapping[str, Userset]]) -> list[Userset]:
+        found: list[Userset] = []
         for kind, usersets in by_kind.items():
             if kind not in self._candidates:
                 self._candidates[kind] = self._candidates_of(kind)
             candidates = self._candidates[kind]
             if candidates is None:
-                yield from usersets.values()
-            elif len(candidates) > len(usersets):
-                yield from (userset for name, userset in usersets.items() if name in candidates)
+                found += usersets.values()
+            elif isinstance(candidates, Mapping) and len(candidates) > len(usersets):
+                found += [userset for name, userset in usersets.items() if name in candidates]
             else:
-                yield from (usersets[name] for name in candidates if name in usersets)
+                found += [usersets[name] for name in candidates if name in usersets]
+        return found
 
-    def _candidates_of(self, kind: str) -> Collection[str] | None:
+    def _candidates_of(self, kind: str) -> Sequence[str] | Mapping[str, int] | None:
         """All of a kind that can count, as `grant:1#effective`; None when that is not known."""
         narrowing = self._program.narrowing.get(kind)
-        if narrowing is None:
-            closure = self.closure() if kind in self.plain else None
-            return closure.possible if closure is not None else None
-        objects = self._objects(narrowing)
-        suffix = kind[kind.index("#") :]
-        return None if objects is None else {object_ + suffix for object_ in objects}
+        if narrowing is not None:
+            return self._narrowed_to(narrowing, kind[kind.index("#") :])
+        closure = self.closure() if kind in self.plain else None
+        return closure.possible if closure is not None else None
 
-    def _objects(self, narrowing: Narrowing) -> Iterable[str] | None:
+    def _narrowed_to(self, narrowing: Narrowing, suffix: str) -> Sequence[str] | None:
         acting = [object_ for object_, relation in self.overlay if relation == CONTEXTUAL]
         if narrowing.contextual:
-            return acting
-        by_agent = by_user = None
-        if narrowing.parent and self._back is not None and narrowing.parent not in self.overlaid:
-            by_agent = self._back.written_for(narrowing.parent, acting)
+            return [object_ + suffix for object_ in acting]
+        closure, back = self.closure(), self._back
+        if back is None or closure is None:
+            return None
+        by_agent = None
+        if narrowing.parent and narrowing.parent not in self.overlaid and len(acting) == 1:
+            by_agent = back.narrowed(narrowing.parent, suffix, acting[0])
             if len(by_agent) <= FEW:
                 return by_agent
-        if narrowing.written and narrowing.written not in self.overlaid:
-            closure = self.closure()
-            if closure is not None and self._back is not None:
-                subjects = (self.subject, self.wildcard, *closure.possible)
-                by_user = self._back.written_for(narrowing.written, subjects)
-        return min((one for one in (by_agent, by_user) if one is not None), key=len, default=None)
+        if not narrowing.written or narrowing.written in self.overlaid:
+            return by_agent
+        by_user = back.narrowed_by_any(narrowing.written, suffix, (self.subject, self.wildcard, *closure.possible))
+        return by_user if by_agent is None or len(by_user) < len(by_agent) else by_agent
 
     def _added(self, memberships: Collection[str]) -> list[str] | None:
         """Usersets the overlay puts the subject in; None when it says more than that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
@@ -40,6 +41,28 @@ def circular(graph: References) -> frozenset[str]:
     return frozenset(key for key in graph if key in led_to((key,), graph))
 
 
+def asked_once(model: Model, graph: References) -> frozenset[str]:
+    """Relations of objects nothing leads to, that no question comes to on two ways: not worth remembering."""
+    led_into = {kind.partition("#")[0] for kind in _hops(model)}
+    turning = {key.partition("#")[0] for key in circular(graph)}
+    once = {key for key in graph if key.partition("#")[0] not in led_into | turning}
+    return frozenset(once - {key for start in once for key, ways in _ways(start, graph).items() if ways > 1})
+
+
+def _ways(start: str, graph: References) -> Counter[str]:
+    """On how many ways one relation leads to another of its type; no more than two are told apart."""
+    object_type = start.partition("#")[0]
+    found: Counter[str] = Counter()
+    waiting = [start]
+    while waiting:
+        for key in graph[waiting.pop()]:
+            if key.startswith(f"{object_type}#"):
+                found[key] += 1
+                if found[key] <= 2:
+                    waiting.append(key)
+    return found
+
+
 def memberships(model: Model) -> frozenset[str]:
     """Relations that are only written and count for other relations: groups, roles."""
     leading = {kind for accepted in model.accepted.values() for kind in accepted if "#" in kind}
@@ -65,6 +88,17 @@ def plain_memberships(model: Model, graph: References) -> frozenset[str]:
         for key in memberships(model)
         if key not in within and key not in open_ended and open_ended.isdisjoint(led_to((key,), graph))
     )
+
+
+def _hops(model: Model) -> Iterator[str]:
+    """Relations a tuple leads to from another object."""
+    for object_type, definitions in model.relations.items():
+        for definition in definitions.values():
+            for part in _parts(definition.rewrite):
+                if isinstance(part, From):
+                    yield from parents(model.relations, object_type, part)
+    for accepted in model.accepted.values():
+        yield from (kind for kind in accepted if "#" in kind)
 
 
 def _always_decided(model: Model, conditions: Iterable[Iterable[str]]) -> bool:

@@ -25,6 +25,8 @@ class Userset(NamedTuple):
     kind: str
     """`group#member`."""
     condition: Rule
+    name: str
+    """The whole: `group:eng#member`."""
 
 
 class Row(NamedTuple):
@@ -72,7 +74,7 @@ def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str,
     """Put a subject where its kind belongs."""
     object_, hash_, relation = subject.partition("#")
     if hash_:
-        usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule)
+        usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule, subject)
     else:
         direct[subject] = rule
 

@@ -117,7 +117,7 @@ class TupleIndex:
         row = row_of(direct, usersets)
         removed: tuple[tuple[str, bool], ...] = ()
         added: tuple[tuple[str, bool], ...] = ()
-        if kind in self.back.plain:
+        if self.back.keeps(kind):
             removed, added = _written(before, subjects), _written(row, subjects)
         return Renewal(kind, object_, self._shared(row) if direct or usersets else None, removed, added)
 
@@ -138,13 +138,11 @@ class TupleIndex:
     def _lead_back(
         self, kind: str, object_: str, removed: Iterable[tuple[str, bool]], added: Iterable[tuple[str, bool]]
     ) -> None:
-        membership = kind in self.tracked.memberships
-        name = f"{object_}#{kind.partition('#')[2]}" if membership else object_
         for subject, conditional in removed:
-            self.back.remove(kind, name, subject, conditional=conditional)
+            self.back.remove(kind, object_, subject, conditional=conditional)
         for subject, conditional in added:
-            self.back.add(kind, name, subject, conditional=conditional)
-        if membership:
+            self.back.add(kind, object_, subject, conditional=conditional)
+        if kind in self.tracked.memberships:
             self.back.forget_closures()
 
     def _warn(self, ignored: Iterable[RelationshipTuple]) -> None:

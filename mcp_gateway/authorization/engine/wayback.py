@@ -6,22 +6,25 @@ Whether Mira is in `everybody` is asked from Mira upwards: her few teams, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 _Names: TypeAlias = str | list[str]
 """Mostly it is one, and then there is no list."""
+
+_Table: TypeAlias = dict[str, _Names]
 
 _KEPT_USERSETS = 200_000
 """Of all closures that are kept together; about 20 MB."""
 
 
 class Tracked(NamedTuple):
-    """The relations, as `type#relation`, that a way back is kept for."""
+    """What a way back is kept for; relations as `type#relation`."""
 
     memberships: frozenset[str] = frozenset()
     """Those that lead on: what is written for a `group#member` counts for its members."""
-    others: frozenset[str] = frozenset()
+    narrowing: frozenset[tuple[str, str]] = frozenset()
+    """(`grant#audience`, `#effective`): what is written for one tells which of the other can count."""
 
 
 class Closure(NamedTuple):
@@ -34,96 +37,126 @@ class Closure(NamedTuple):
 
 
 class WayBack:
-    """Kept by the index; a membership is held as the userset it leads to, anything else as its object."""
+    """Kept by the index."""
 
-    __slots__ = ("_closures", "_kept", "conditional", "plain", "tracked")
+    __slots__ = ("_closures", "_conditional", "_kept", "_narrowing", "_plain", "_suffixes", "tracked")
 
     def __init__(self, tracked: Tracked) -> None:
         self.tracked = tracked
-        kinds = tracked.memberships | tracked.others
-        self.plain: dict[str, dict[str, _Names]] = {kind: {} for kind in kinds}
-        """`type#relation` -> subject -> what is written for it without a condition."""
-        self.conditional: dict[str, dict[str, _Names]] = {kind: {} for kind in kinds}
+        self._suffixes: dict[str, list[str]] = {}
+        for kind, suffix in sorted(tracked.narrowing):
+            self._suffixes.setdefault(kind, []).append(suffix)
+        self._plain: _Table = {}
+        """Subject -> usersets it is in without a condition."""
+        self._conditional: _Table = {}
+        """Subject -> usersets it is in as long as a condition holds."""
+        self._narrowing: dict[tuple[str, str], _Table] = {one: {} for one in tracked.narrowing}
+        """Subject -> usersets that can count for it, whether its own tuple has a condition or not."""
         self._closures: dict[str, Closure] = {}
         self._kept = 0
 
-    def add(self, kind: str, name: str, subject: str, *, conditional: bool) -> None:
-        table = (self.conditional if conditional else self.plain)[kind]
-        before = table.get(subject)
-        if before is None:
-            table[subject] = name
-        elif isinstance(before, str):
-            table[subject] = [before, name]
-        else:
-            before.append(name)
+    def keeps(self, kind: str) -> bool:
+        return kind in self.tracked.memberships or kind in self._suffixes
 
-    def remove(self, kind: str, name: str, subject: str, *, conditional: bool) -> None:
-        table = (self.conditional if conditional else self.plain)[kind]
-        before = table[subject]
-        if isinstance(before, str):
-            del table[subject]
-        else:
-            before.remove(name)
-            if len(before) == 1:
-                table[subject] = before[0]
+    def add(
+        self, kind: str, object_: str, subject: str, *, conditional: bool, name: Callable[[str], str] = str
+    ) -> None:
+        """`name` may give a string that stands in memory already for one that says the same."""
+        for suffix in self._suffixes.get(kind, ()):
+            _add(self._narrowing[kind, suffix], subject, name(object_ + suffix))
+        if kind in self.tracked.memberships:
+            _add(
+                self._conditional if conditional else self._plain, subject, name(f"{object_}#{kind.partition('#')[2]}")
+            )
 
-    def forget_closures(self) -> None:
-        self._closures = {}
-        self._kept = 0
+    def remove(self, kind: str, object_: str, subject: str, *, conditional: bool) -> None:
+        for suffix in self._suffixes.get(kind, ()):
+            _remove(self._narrowing[kind, suffix], subject, object_ + suffix)
+        if kind in self.tracked.memberships:
+            _remove(self._conditional if conditional else self._plain, subject, f"{object_}#{kind.partition('#')[2]}")
 
-    def written_for(self, kind: str, subjects: Iterable[str]) -> list[str]:
-        """What `kind` holds for any of `subjects`, with a condition or without."""
+    def narrowed(self, kind: str, suffix: str, subject: str) -> Sequence[str]:
+        """The usersets that can count for `subject` by what is written for it in `kind`."""
+        names = self._narrowing[kind, suffix].get(subject, ())
+        return (names,) if isinstance(names, str) else names
+
+    def narrowed_by_any(self, kind: str, suffix: str, subjects: Iterable[str]) -> list[str]:
         found: list[str] = []
-        for table in (self.plain[kind], self.conditional[kind]):
-            if table:
-                for subject in subjects:
-                    _extend(found, table.get(subject))
+        for names in map(self._narrowing[kind, suffix].get, subjects):
+            if isinstance(names, str):
+                found.append(names)
+            elif names is not None:
+                found += names
         return found
 
-    def closure(self, subject: str, wildcard: str, added: Iterable[str] = ()) -> Closure:
+    def closure(self, subject: str, wildcard: str, added: Sequence[str] = ()) -> Closure:
         """All that `subject`, or everybody like it, is in; `added` is what this request says besides."""
         if added:
-            return self._closure((subject, wildcard), added)
+            return self._closure(subject, wildcard, added)
         known = self._closures.get(subject)
         if known is None:
-            known = self._closures[subject] = self._closure((subject, wildcard), ())
+            known = self._closures[subject] = self._closure(subject, wildcard, ())
             self._kept += len(known.possible) + 1
             if self._kept > _KEPT_USERSETS:
                 self.forget_closures()
         return known
 
-    def _closure(self, starts: Iterable[str], added: Iterable[str]) -> Closure:
-        tables = [table for kind in self.tracked.memberships if (table := self.plain[kind])]
-        sure = _climb(starts, tables, dict.fromkeys(added, 1))
-        maybe = [table for kind in self.tracked.memberships if (table := self.conditional[kind])]
-        if not any(one in table for table in maybe for one in (*starts, *sure)):
+    def forget_closures(self) -> None:
+        self._closures = {}
+        self._kept = 0
+
+    def _closure(self, subject: str, wildcard: str, added: Sequence[str]) -> Closure:
+        plain, conditional = self._plain, self._conditional
+        sure = dict.fromkeys(added, 1)
+        _climb((subject, wildcard), plain, sure, steps=0)
+        _climb(added, plain, sure, steps=1)
+        level = [subject, wildcard, *sure]
+        if conditional.keys().isdisjoint(level):
             return Closure(sure, sure)
-        return Closure(sure, _climb((*starts, *sure), [*tables, *maybe], dict(sure)))
+        possible = dict(sure)
+        while level:
+            known = len(possible)
+            _climb(level, conditional, possible, steps=0)
+            _climb(list(possible)[known:], plain, possible, steps=0)
+            level = list(possible)[known:]
+        return Closure(sure, possible)
 
 
-def _climb(starts: Iterable[str], tables: list[dict[str, _Names]], found: dict[str, int]) -> dict[str, int]:
-    level, steps = list(starts), 0
-    waiting = list(found)
+def _add(table: _Table, subject: str, name: str) -> None:
+    before = table.get(subject)
+    if before is None:
+        table[subject] = name
+    elif isinstance(before, str):
+        table[subject] = [before, name]
+    else:
+        before.append(name)
+
+
+def _remove(table: _Table, subject: str, name: str) -> None:
+    before = table[subject]
+    if isinstance(before, str):
+        del table[subject]
+        return
+    before.remove(name)
+    if len(before) == 1:
+        table[subject] = before[0]
+
+
+def _climb(level: Iterable[str], table: _Table, found: dict[str, int], *, steps: int) -> None:
+    """Everything above `level` into `found`, each with the number of steps it takes."""
     while level:
         steps += 1
-        following, waiting = waiting, []
-        for subject in level:
-            for table in tables:
-                above = table.get(subject)
-                if above is None:
-                    continue
-                for one in (above,) if isinstance(above, str) else above:
-                    if one not in found:
-                        found[one] = steps
-                        following.append(one)
+        following: list[str] = []
+        for names in map(table.get, level):
+            if names is None:
+                continue
+            if isinstance(names, str):
+                if names not in found:
+                    found[names] = steps
+                    following.append(names)
+                continue
+            for name in names:
+                if name not in found:
+                    found[name] = steps
+                    following.append(name)
         level = following
-    return found
-
-
-def _extend(found: list[str], names: _Names | None) -> None:
-    if names is None:
-        return
-    if isinstance(names, str):
-        found.append(names)
-    else:
-        found.extend(names)

@@ -35,6 +35,10 @@ condition odd(x: int, y: int) { x == y }
 )
 
 
+def _ring_of(kind: str) -> list[str]:
+    return [f"{kind}:g#member member {kind}:h", f"{kind}:h#member member {kind}:g"]
+
+
 def _holds(model: str, rows: Iterable[str | RelationshipTuple], question: str, **context: Any) -> bool:
     subject, relation, object_ = question.split(" ")
     compiled = compile_model(model)
@@ -70,13 +74,54 @@ def test_a_question_is_answered_from_the_tuples(rows: list[str], question: str, 
     assert _holds(DOCS, rows, question) is answer
 
 
-def test_a_cycle_inside_an_exclusion_denies_on_either_side() -> None:
-    rows = ["user:a owner doc:1", "group:g#member banned doc:1", *_ring("g", "h")]
-    assert _holds(DOCS, rows, "user:a reader doc:1") is False
+RINGS = """model
+ schema 1.1
+type user
+type role
+ relations
+  define assignee: [user]
+type group
+ relations
+  define member: [user, group#member]
+type team
+ relations
+  define parent: [team]
+  define member: [user] or member from parent
+type club
+ relations
+  define member: [user, club#member, role#assignee]
+type doc
+ relations
+  define owner: [user]
+  define banned: [group#member, team#member, club#member]
+  define banned_too: [club#member]
+  define banned_twice: banned and banned_too
+  define reader: owner but not banned
+  define writer: owner but not banned_twice
+  define judge: owner but not reader
+"""
+
+
+@pytest.mark.parametrize("ring", [_ring_of("group"), ["team:g parent team:h", "team:h parent team:g"]])
+def test_who_is_in_no_group_of_a_ring_is_not_excluded_by_it(ring: list[str]) -> None:
+    kind = ring[0].partition(":")[0]
+    assert _holds(RINGS, ["user:a owner doc:1", f"{kind}:g#member banned doc:1", *ring], "user:a reader doc:1")
+
+
+@pytest.mark.parametrize("relation", ["reader", "writer", "judge"])
+def test_any_other_ring_inside_an_exclusion_denies_on_either_side(relation: str) -> None:
+    banned = ["club:g#member banned doc:1", "club:h#member banned_too doc:1"]
+    rows = ["user:a owner doc:1", *banned, *_ring_of("club")]
+    assert _holds(RINGS, rows, f"user:a {relation} doc:1") is False
+
+
+def test_a_ring_beside_a_plain_no_is_a_plain_no() -> None:
+    rows = ["user:a owner doc:1", "club:g#member banned doc:1", *_ring_of("club")]
+    assert _holds(RINGS, rows, "user:a writer doc:1") is True
 
 
 def test_a_no_inside_a_cycle_is_not_kept_for_another_path() -> None:
-    rows = [*_ring("g", "h"), "group:k#member member group:h", "user:a member group:k"]
+    rows = [*_ring_of("group"), "group:k#member member group:h", "user:a member group:k"]
     compiled = compile_model(GROUPS)
     index = TupleIndex(compiled)
     index.load(map(row, rows))
@@ -150,7 +195,3 @@ def test_rows_that_say_the_same_are_one_object_and_a_deletion_leaves_the_others(
     index.apply([(False, row("folder:f parent doc:1"))])
     assert ("doc:1", "parent") not in index.rows
     assert "folder:f" in index.rows[("doc:2", "parent")].direct
-
-
-def _ring(one: str, other: str) -> list[str]:
-    return [f"group:{one}#member member group:{other}", f"group:{other}#member member group:{one}"]

@@ -1,0 +1,152 @@
+"""The pieces a relation's function is made of: what stands between the brackets, other relations, and / or / but not.
+
+Each is `step(query, object, depth)` and keeps OpenFGA's rules: a true branch hides what is
+undecided beside it, a false one hides it in an intersection, and elsewhere it is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mcp_gateway.authorization.engine.conditions import Undecidable
+from mcp_gateway.authorization.engine.membership import is_member
+from mcp_gateway.authorization.engine.outcome import CYCLE, NO, YES
+from mcp_gateway.authorization.engine.query import Query, Step
+from mcp_gateway.authorization.engine.rows import Row
+from mcp_gateway.authorization.language.syntax import From
+
+
+def direct(kind: str, steps: Mapping[str, Step]) -> Step:
+    """What is written for the relation itself."""
+    relation = kind.partition("#")[2]
+
+    def part(query: Query, object_: str, depth: int) -> int:
+        row = query.overlay.get((object_, relation)) if kind in query.overlaid else None
+        if row is None:
+            row = query.tables[kind].get(object_)
+            if row is None:
+                return NO
+        failure: Undecidable | None = None
+        if query.subject in row.direct or query.wildcard in row.direct:
+            try:
+                if is_member(query, row):
+                    return YES
+            except Undecidable as exc:
+                failure = exc
+        if row.usersets:
+            return _hop(query, row, steps, depth, failure)
+        if failure is not None:
+            raise failure
+        return NO
+
+    return part
+
+
+def _hop(query: Query, row: Row, steps: Mapping[str, Step], depth: int, failure: Undecidable | None) -> int:
+    answer = NO
+    for key, kind, rule, _ in query.usersets(row):
+        query.left -= 1
+        try:
+            if rule is not None and not rule.holds(query.at):
+                continue
+            found = steps[kind](query, key[0], depth + 1)
+        except Undecidable as exc:
+            failure = failure or exc
+            continue
+        if found == YES:
+            return YES
+        answer = found or answer
+    if failure is not None:
+        raise failure
+    return answer
+
+
+def from_parents(rewrite: From, kind: str, only: Step | None, steps: Mapping[str, Step]) -> Step:
+    """`relation from tupleset`; `kind` is the tupleset's, `only` the one step it can lead to, if it is one."""
+    tupleset, suffix = rewrite.tupleset, f"#{rewrite.relation}"
+
+    def part(query: Query, object_: str, depth: int) -> int:
+        row = query.overlay.get((object_, tupleset)) if kind in query.overlaid else None
+        if row is None:
+            row = query.tables[kind].get(object_)
+            if row is None:
+                return NO
+        answer, failure = NO, None
+        query.left -= len(row.direct)
+        for parent, rule in row.direct.items():
+            step = only or steps.get(parent.partition(":")[0] + suffix)
+            try:
+                if step is None or (rule is not None and not rule.holds(query.at)):
+                    continue
+                found = step(query, parent, depth + 1)
+            except Undecidable as exc:
+                failure = failure or exc
+                continue
+            if found == YES:
+                return YES
+            answer = found or answer
+        if failure is not None:
+            raise failure
+        return answer
+
+    return part
+
+
+def union(parts: tuple[Step, ...]) -> Step:
+    def part(query: Query, object_: str, depth: int) -> int:
+        answer, failure = NO, None
+        for one in parts:
+            try:
+                found = one(query, object_, depth)
+            except Undecidable as exc:
+                failure = failure or exc
+                continue
+            if found == YES:
+                return YES
+            answer = found or answer
+        if failure is not None:
+            raise failure
+        return answer
+
+    return part
+
+
+def intersection(parts: tuple[Step, ...]) -> Step:
+    def part(query: Query, object_: str, depth: int) -> int:
+        answer, failure = YES, None
+        for one in parts:
+            try:
+                found = one(query, object_, depth)
+                if found == NO:
+                    return NO
+                if found == CYCLE:
+                    answer = CYCLE
+            except Undecidable as exc:
+                failure = failure or exc
+        if failure is not None and answer == YES:
+            raise failure
+        return answer
+
+    return part
+
+
+def exclusion(base: Step, but_not: Step) -> Step:
+    def part(query: Query, object_: str, depth: int) -> int:
+        failure: Undecidable | None = None
+        try:
+            found = base(query, object_, depth)
+            if found != YES:
+                return found
+        except Undecidable as exc:
+            failure = exc
+        try:
+            found = but_not(query, object_, depth)
+            if found != NO:
+                return NO if found == YES else CYCLE
+        except Undecidable as exc:
+            failure = failure or exc
+        if failure is not None:
+            raise failure
+        return YES
+
+    return part
