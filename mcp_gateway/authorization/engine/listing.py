@@ -1,19 +1,22 @@
 """ListObjects: on which objects of a type does a subject have a relation?
 
-From the subject back along the tuples, conditions and `but not` ignored, to every object that may
-be one; each of those is then asked in full. For people and tests; what is enforced is asked
-object by object.
+From the subject back along the tuples that count, `but not` and all but one part of an `and` ignored,
+to every object that may be one; each of those is then asked in full. A tuple on the way whose
+condition cannot be evaluated leaves the whole list undecided. For people and tests; what is
+enforced is asked object by object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
+from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.outcome import TooComplex
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import Key
+from mcp_gateway.authorization.engine.tuples import Key, Row
 from mcp_gateway.authorization.language.syntax import (
     Computed,
     Direct,
@@ -47,6 +50,8 @@ class WaysBack:
     """`document#editor` -> relations of the same object it is part of."""
     through: Mapping[str, tuple[tuple[str, str, str], ...]]
     """`folder#viewer` -> (`document`, tupleset, relation) of `viewer from parent`."""
+    tuplesets: frozenset[str]
+    """`document#parent`."""
     onward: Mapping[str, frozenset[str]]
     """Every relation one leads to in one step, tuples included."""
 
@@ -81,41 +86,79 @@ def ways_back(model: Model) -> WaysBack:
     return WaysBack(
         {key: tuple(names) for key, names in same.items()},
         {key: tuple(ways) for key, ways in through.items()},
+        frozenset(f"{child}#{tupleset}" for ways in through.values() for child, tupleset, _ in ways),
         {key: frozenset(nexts) for key, nexts in onward.items()},
     )
 
 
-def candidates(
-    ways: WaysBack, query: Query, relation: str, object_type: str, *, held: Callable[[str], Iterable[Key]]
-) -> list[str]:
-    """Every object that may be one, sorted; `held` tells what is written for a subject."""
-    useful = ways.towards(f"{object_type}#{relation}")
-    starts = [key for subject in (query.subject, query.wildcard) if subject for key in held(subject)]
-    waiting = [query.self_key, *starts] if query.self_key else starts
-    seen: set[Key] = set()
-    while waiting:
-        key = waiting.pop()
-        if key in seen or f"{key[0].partition(':')[0]}#{key[1]}" not in useful:
-            continue
-        if len(seen) >= _MAX_VISITED:
-            raise TooComplex()
-        seen.add(key)
-        waiting.extend(_onward(ways, key, held))
-    return sorted(object_ for object_, name in seen if name == relation and object_.startswith(f"{object_type}:"))
+class Written(Protocol):
+    """Where the search reads what is written."""
+
+    def held(self, subject: str) -> Iterable[Key]:
+        """What is written for a subject, itself and no other."""
+        ...
+
+    def row(self, key: Key) -> Row: ...
 
 
-def _onward(ways: WaysBack, key: Key, held: Callable[[str], Iterable[Key]]) -> Iterator[Key]:
-    object_, name = key
-    kind = f"{object_.partition(':')[0]}#{name}"
-    for sibling in ways.same_object.get(kind, ()):
-        yield object_, sibling
-    through = ways.through.get(kind, ())
-    if through:
-        for child, tupleset in held(object_):
-            for child_type, wanted, reached in through:
-                if tupleset == wanted and child.startswith(f"{child_type}:"):
-                    yield child, reached
-    yield from held(f"{object_}#{name}")
+def candidates(ways: WaysBack, query: Query, relation: str, object_type: str, written: Written) -> list[str]:
+    """Every object that may be one, sorted."""
+    target = f"{object_type}#{relation}"
+    search = _Search(ways, written, query.at, ways.towards(target))
+    starts = [key for subject in (query.subject, query.wildcard) if subject for key in search.counting(subject)]
+    if query.self_key:
+        starts.append(query.self_key)
+    return sorted(object_ for object_, name in search.reached(starts) if _kind((object_, name)) == target)
+
+
+class _Search:
+    def __init__(self, ways: WaysBack, written: Written, at: Circumstances, useful: frozenset[str]) -> None:
+        self._ways = ways
+        self._written = written
+        self._at = at
+        self._useful = useful
+
+    def reached(self, starts: Iterable[Key]) -> set[Key]:
+        waiting = list(starts)
+        seen: set[Key] = set()
+        while waiting:
+            key = waiting.pop()
+            if key in seen or _kind(key) not in self._useful:
+                continue
+            if len(seen) >= _MAX_VISITED:
+                raise TooComplex()
+            seen.add(key)
+            waiting.extend(self._onward(key))
+        return seen
+
+    def counting(self, subject: str) -> Iterator[Key]:
+        """What the subject has by a tuple whose condition holds, if it leads anywhere."""
+        for key in self._written.held(subject):
+            row = self._written.row(key)
+            rule = row.usersets[subject].condition if subject in row.usersets else row.direct.get(subject)
+            if self._leads(key) and (rule is None or rule.holds(self._at)):
+                yield key
+
+    def _leads(self, key: Key) -> bool:
+        kind = _kind(key)
+        return kind in self._useful or kind in self._ways.tuplesets
+
+    def _onward(self, key: Key) -> Iterator[Key]:
+        object_, name = key
+        kind = _kind(key)
+        for sibling in self._ways.same_object.get(kind, ()):
+            yield object_, sibling
+        through = self._ways.through.get(kind, ())
+        if through:
+            for child, tupleset in self.counting(object_):
+                for child_type, wanted, reached in through:
+                    if tupleset == wanted and child.startswith(f"{child_type}:"):
+                        yield child, reached
+        yield from self.counting(f"{object_}#{name}")
+
+
+def _kind(key: Key) -> str:
+    return f"{key[0].partition(':')[0]}#{key[1]}"
 
 
 def those_that_hold(query: Query, relation: str, objects: Iterable[str], *, limit: int = MAX_RESULTS) -> Listing:

@@ -6,9 +6,10 @@ decisions come from `backends`; nothing here waits, persists or logs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from anyio.lowlevel import checkpoint
 
@@ -22,12 +23,12 @@ from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.outcome import TooComplex
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import Key, TupleIndex, accepted_rule
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex, accepted_rule
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage.relationships import RelationshipTuple
 
-_NOBODY: frozenset[Key] = frozenset()
+_NOTHING: Set[Key] = frozenset()
 _STREAMED_AT_ONCE = 64
 
 
@@ -50,7 +51,7 @@ class Store:
         self._model = model
         self._program = compile_program(model)
         self._ways = listing.ways_back(model)
-        self._index = TupleIndex(model)
+        self._index = TupleIndex(model, tracked=self._program.tracked)
         self._index.load(self._tuples.values())
         self._held: dict[str, set[Key]] = {}
         for one in self._tuples.values():
@@ -154,16 +155,10 @@ class Store:
     def _candidates(self, subject: str, relation: str, object_type: str, given: Given) -> tuple[Query, list[str]]:
         requests.require_contextual(self._model, given.contextual)
         requests.require_listing(self._model, subject, relation, object_type)
-        held, added = self._held, held_by(given.contextual)
         with _in_their_words():
             query = self._query(subject, given)
-            return query, listing.candidates(
-                self._ways,
-                query,
-                relation,
-                object_type,
-                held=lambda one: held.get(one, _NOBODY) | added.get(one, _NOBODY),
-            )
+            written = _Written(self._held, held_by(given.contextual), query)
+            return query, listing.candidates(self._ways, query, relation, object_type, written)
 
     def _note(self, written: bool, one: RelationshipTuple) -> None:
         """Keep the way from a subject to what is written for it."""
@@ -177,6 +172,20 @@ class Store:
         requests.require_context(given.context)
         overlay = laid_over(self._model, self._index.rows, given.contextual)
         return Query(self._program, self._index, subject, Circumstances(None, given.context), overlay)
+
+
+class _Written(NamedTuple):
+    """What is stored and what the request brought, seen from the subject."""
+
+    stored: Mapping[str, Set[Key]]
+    contextual: Mapping[str, Set[Key]]
+    query: Query
+
+    def held(self, subject: str) -> Set[Key]:
+        return self.stored.get(subject, _NOTHING) | self.contextual.get(subject, _NOTHING)
+
+    def row(self, key: Key) -> Row:
+        return self.query.overlay.get(key) or self.query.rows.get(key) or EMPTY
 
 
 @contextmanager
