@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from mcp_gateway.authorization.judge import LegsOf, judge, questions, sides
 from mcp_gateway.authorization.relationships import Answers, Held
-from mcp_gateway.authorization.rules import Bound, Facts, Memory, narrow
+from mcp_gateway.authorization.rules import Bound, Facts, narrow
 from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check, Decision, Reason, allow
 from mcp_gateway.model.ids import ToolId
@@ -22,6 +22,7 @@ from mcp_gateway.model.tool import Tool
 Bounds = Mapping[ToolId, Bound | None]
 
 _EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
+_HELD = allow(Reason("access.allowed"))
 _NO_ANSWERS: Mapping[Check, bool] = {}
 
 
@@ -72,21 +73,24 @@ def listed(
     now: float,
     request: Request | None,
 ) -> Visible:
-    holds, memory = frozenset(held.objects), Memory({})
-    asker = replace(principal, scopes=_EVERY_SCOPE)
+    holds, asker = frozenset(held.objects), replace(principal, scopes=_EVERY_SCOPE)
     given = answers or Answers(_NO_ANSWERS, held.revision, held.model_id, held.valid_until)
     valid_until = _earlier(held.valid_until, given.valid_until)
+    alike: dict[Bound, Decision] = {}
     shown: list[Tool] = []
     for tool in tools:
         bound = bounds[tool.id]
         if bound is None:
             shown.append(tool)
             continue
-        known = (
-            allow(Reason("access.allowed")) if tool.id in holds else judge(asker, tool, (), answers=given, legs=legs)
-        )
-        decision = _narrowed(known, bound, asker, tool, given.answers, now, request, memory)
-        valid_until = _earlier(valid_until, decision.valid_until)
+        decision = alike.get(bound) if tool.id in holds else None
+        if decision is None:
+            known = _HELD if tool.id in holds else judge(asker, tool, (), answers=given, legs=legs)
+            facts = Facts(principal, tool, bound.classification, request, now, given.answers)
+            decision = narrow(known, bound, facts)
+            valid_until = _earlier(valid_until, decision.valid_until)
+            if tool.id in holds and not bound.of_tool:
+                alike[bound] = decision
         if decision.allowed:
             shown.append(tool)
     return Visible(
@@ -97,19 +101,6 @@ def listed(
         valid_until=valid_until,
         ids=frozenset(tool.id for tool in shown),
     )
-
-
-def _narrowed(
-    known: Decision,
-    bound: Bound,
-    principal: Principal,
-    tool: Tool,
-    answers: Mapping[Check, bool],
-    now: float,
-    request: Request | None,
-    memory: Memory,
-) -> Decision:
-    return narrow(known, bound, Facts(principal, tool, bound.classification, request, now, answers), memory)
 
 
 def _is_observed(bound: Bound | None) -> bool:

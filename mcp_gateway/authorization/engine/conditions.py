@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -49,10 +50,11 @@ class Circumstances:
 class CompiledCondition:
     """One condition of the model, ready to be bound to a tuple's context."""
 
-    __slots__ = ("_expiry", "_program", "name", "parameters", "reads_clock")
+    __slots__ = ("_expiry", "_program", "expression", "name", "parameters", "reads_clock")
 
     def __init__(self, definition: ConditionDefinition, *, where: str) -> None:
         self.name = definition.name
+        self.expression = definition.expression
         self.parameters: Mapping[str, ParameterType] = dict(definition.parameters)
         self.reads_clock = CLOCK in self.parameters
         self._program = _compiled(definition, where)
@@ -175,6 +177,7 @@ def _cel_type(kind: ParameterType) -> cel.Type:
     return _SCALARS[kind.name]
 
 
+@lru_cache(maxsize=4096)
 def _in_cidr(text: str, network: str) -> bool:
     return address(text) in ipaddress.ip_network(network, strict=False)
 

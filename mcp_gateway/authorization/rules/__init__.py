@@ -4,14 +4,13 @@ from mcp_gateway.authorization.rules.attributes import ATTRIBUTES, Facts
 from mcp_gateway.authorization.rules.book import NO_RULES, Bound, Rule, RuleBook
 from mcp_gateway.authorization.rules.expression import Expression, Verdict, compile_expression
 from mcp_gateway.authorization.rules.files import load_rules, rule_problems
-from mcp_gateway.authorization.rules.narrow import OBSERVABLE, Memory, narrow
+from mcp_gateway.authorization.rules.narrow import OBSERVABLE, narrow
 
 __all__ = [
     "ATTRIBUTES",
     "Bound",
     "Expression",
     "Facts",
-    "Memory",
     "NO_RULES",
     "OBSERVABLE",
     "Rule",

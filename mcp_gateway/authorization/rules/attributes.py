@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from cel_expr_python import cel
 
@@ -40,8 +40,7 @@ class Origin(Enum):
     RELATION = "relation"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """One decision's circumstances; `arguments` None = a list is made, and nobody calls."""
 
     principal: Principal

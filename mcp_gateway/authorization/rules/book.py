@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mcp_gateway.authorization.rules.attributes import Origin, Relation, origin_of, read_request
@@ -40,8 +40,10 @@ class When:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
+    """One rule is itself and no other."""
+
     id: str
     description: str
     when: When
@@ -52,27 +54,19 @@ class Rule:
     audit: tuple[str, ...]
     where: str
     """File and line."""
+    of_call: bool = field(init=False)
+    """It reads the arguments, so a list cannot know what it will say."""
+    of_moment: bool = field(init=False)
+    of_tool: bool = field(init=False)
+    digest: str = field(init=False)
+    """Of what it requires, whatever it is called and applies to; on record, so that a later reader knows which it was."""
 
-    @property
-    def digest(self) -> str:
-        """Of what it requires, whatever it is called and applies to."""
-        return _digest(self.require.text, tuple(sorted(self.relations.items())))
-
-    @property
-    def of_call(self) -> bool:
-        """It reads the arguments, so a list cannot know what it will say."""
-        return self._reads(Origin.CALL)
-
-    @property
-    def of_moment(self) -> bool:
-        return self._reads(Origin.MOMENT)
-
-    @property
-    def of_tool(self) -> bool:
-        return self._reads(Origin.TOOL)
-
-    def _reads(self, origin: Origin) -> bool:
-        return any(origin_of(name) is origin for name in self.require.reads)
+    def __post_init__(self) -> None:
+        required = repr((self.require.text, sorted(self.relations.items())))
+        object.__setattr__(self, "digest", hashlib.sha256(required.encode()).hexdigest())
+        origins = {origin_of(name) for name in self.require.reads}
+        for name, origin in (("of_call", Origin.CALL), ("of_moment", Origin.MOMENT), ("of_tool", Origin.TOOL)):
+            object.__setattr__(self, name, origin in origins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +87,12 @@ class Bound:
     roles: tuple[Relation, ...]
     rules: tuple[Rule, ...]
     observed: bool
+    only_observed: frozenset[str]
+    """Ids of rules that observe whatever the tool does."""
     of_call: bool
     of_moment: bool
+    of_tool: bool
+    """Two tools it binds may differ in what its rules say."""
     relations: tuple[Relation, ...]
     """Everything to be asked of the user: the roles, and what rules read."""
 
@@ -130,6 +128,7 @@ class RuleBook:
             )
         )
         self._bound: dict[tuple[str, Risk, Mode | None], Bound | None] = {}
+        self._alike: dict[Bound, Bound] = {}
 
     @property
     def says_nothing(self) -> bool:
@@ -147,7 +146,10 @@ class RuleBook:
         except KeyError:
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
-            bound = self._bound[key] = self._bind(tool)
+                self._alike.clear()
+            bound = self._bind(tool)
+            # Tools that are bound alike share one object, and a list decides them together.
+            bound = self._bound[key] = bound and self._alike.setdefault(bound, bound)
             return bound
 
     def _bind(self, tool: Tool) -> Bound | None:
@@ -167,8 +169,10 @@ class RuleBook:
             roles=roles,
             rules=rules,
             observed=observed,
+            only_observed=frozenset(rule.id for rule in rules if rule.mode is Mode.OBSERVE),
             of_call=any(rule.of_call for rule in rules),
             of_moment=any(rule.of_moment for rule in rules),
+            of_tool=any(rule.of_tool for rule in rules),
             relations=tuple(dict.fromkeys([*roles, *(asked for rule in rules for asked in rule.relations.values())])),
         )
 
@@ -179,11 +183,6 @@ NO_RULES = RuleBook()
 def matches(glob: str, name: str) -> bool:
     """`*` is any text, `?` one character; everything else is itself."""
     return _pattern(glob).fullmatch(name) is not None
-
-
-@lru_cache(maxsize=4096)
-def _digest(text: str, relations: tuple[tuple[str, Relation], ...]) -> str:
-    return hashlib.sha256(repr((text, relations)).encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)

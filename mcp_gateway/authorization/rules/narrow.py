@@ -8,7 +8,6 @@ A list leaves out what only a call can tell: scopes, and rules that read the arg
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,6 @@ from mcp_gateway.authorization.rules.attributes import NEVER_AUDITED, Facts, val
 from mcp_gateway.authorization.rules.book import Bound, Rule
 from mcp_gateway.authorization.rules.expression import Verdict
 from mcp_gateway.model.decision import Check, Decision, Effect, Reason, RuleFinding
-from mcp_gateway.model.tool import Mode
 
 OBSERVABLE = frozenset(
     {
@@ -36,51 +34,44 @@ _ALLOWED = (Reason("access.allowed"),)
 _OBSERVED = (Reason("access.observed"),)
 
 
-@dataclass(slots=True)
-class Memory:
-    """Verdicts within one list, of rules that say the same of every tool."""
-
-    verdicts: dict[str, RuleFinding]
-
-
-def narrow(decision: Decision, bound: Bound, facts: Facts, memory: Memory | None = None) -> Decision:
-    findings = tuple(_findings(bound, facts, memory))
-    modes = {rule.id: rule.mode for rule in bound.rules}
-    denied = [_reason(finding) for finding in findings if finding.result != "held"]
-    only_observed = tuple(
-        reason for reason in denied if modes[reason.evidence] is Mode.OBSERVE and reason.code in OBSERVABLE
-    )
+def narrow(decision: Decision, bound: Bound, facts: Facts) -> Decision:
+    findings = tuple(_findings(bound, facts))
     reasons = () if decision.allowed else decision.reasons
-    reasons += (*_missing_scopes(bound, facts), *_missing_roles(bound, facts))
-    reasons += tuple(reason for reason in denied if reason not in only_observed)
-    let_through = bound.observed and all(reason.code in OBSERVABLE for reason in reasons)
-    observed = only_observed + (reasons if let_through else ())
-    allowed = let_through or not reasons
-    return replace(
-        decision,
-        effect=Effect.ALLOW if allowed else Effect.DENY,
-        reasons=((_OBSERVED if observed else _ALLOWED) if allowed else reasons),
-        rules=findings,
-        observed=observed,
-        classification=bound.classification,
-        valid_until=_moment(decision.valid_until, facts.now) if bound.of_moment else decision.valid_until,
+    if bound.scopes or bound.roles:
+        reasons += (*_missing_scopes(bound, facts), *_missing_roles(bound, facts))
+    denied = [_reason(finding) for finding in findings if finding.result != "held"]
+    observed: tuple[Reason, ...] = ()
+    if denied:
+        observed = tuple(r for r in denied if r.evidence in bound.only_observed and r.code in OBSERVABLE)
+        reasons += tuple(reason for reason in denied if reason not in observed)
+    if reasons and bound.observed and all(reason.code in OBSERVABLE for reason in reasons):
+        observed, reasons = observed + reasons, ()
+    # Not by `replace`, which costs as much as a rule.
+    return Decision(
+        Effect.DENY if reasons else Effect.ALLOW,
+        reasons or (_OBSERVED if observed else _ALLOWED),
+        decision.obligations,
+        decision.answers,
+        decision.revision,
+        decision.model_id,
+        _moment(decision.valid_until, facts.now) if bound.of_moment else decision.valid_until,
+        findings,
+        observed,
+        bound.classification,
     )
 
 
-def _findings(bound: Bound, facts: Facts, memory: Memory | None) -> Iterator[RuleFinding]:
+def _findings(bound: Bound, facts: Facts) -> Iterator[RuleFinding]:
     for rule in bound.rules:
-        if rule.of_call and facts.arguments is None:
-            continue
-        known = memory.verdicts.get(rule.id) if memory else None
-        finding = known or _finding(rule, facts)
-        if memory is not None and not rule.of_tool:
-            memory.verdicts[rule.id] = finding
-        yield finding
+        if facts.arguments is not None or not rule.of_call:
+            yield _finding(rule, facts)
 
 
 def _finding(rule: Rule, facts: Facts) -> RuleFinding:
     values = values_of(rule.require.reads, facts, rule.relations)
     verdict = rule.require.evaluate(values)
+    if not rule.audit:
+        return RuleFinding(rule.id, verdict.value, rule.of_call, rule.digest)
     attributes = {name: _told(values.get(name)) for name in rule.audit if name not in NEVER_AUDITED}
     return RuleFinding(rule.id, verdict.value, rule.of_call, rule.digest, attributes)
 
