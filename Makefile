@@ -16,6 +16,9 @@ node: .venv/.ready ## install Node and the pinned npm packages the fuller tests 
 openfga: .venv/.ready ## build the pinned OpenFGA server the fuller tests use; needs Go, minutes once
 	$(BIN)/python -m tests.support.openfga build
 
+spicedb: .venv/.ready ## build the pinned SpiceDB server its tests use; needs Go, some ten minutes once
+	$(BIN)/python -m tests.support.spicedb build
+
 run: .venv/.ready ## start the gateway with the sample servers on http://127.0.0.1:8000
 	@$(BIN)/python -m examples.run
 
@@ -57,4 +60,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node openfga run demo test check conformance authlab bench soak docs lock clean help
+.PHONY: node openfga spicedb run demo test check conformance authlab bench soak docs lock clean help

@@ -24,6 +24,10 @@ from mcp_gateway.authorization.backends.openfga_credentials import TokenFile
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.backends.replica import Pace, ReplicaRelationships
 from mcp_gateway.authorization.backends.replica_source import OpenFgaSource
+from mcp_gateway.authorization.backends.spicedb import SpiceDbRelationships
+from mcp_gateway.authorization.backends.spicedb_client import SpiceDbClient
+from mcp_gateway.authorization.backends.spicedb_schema import translate
+from mcp_gateway.authorization.backends.spicedb_tuples import SpiceDbSink, Tuples
 from mcp_gateway.authorization.engine.model import Model, load_model
 from mcp_gateway.authorization.language.dsl import parse
 from mcp_gateway.authorization.language.json_model import to_json
@@ -33,6 +37,8 @@ from mcp_gateway.storage.database import migrate
 from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, write_tuple
 from tests.support.openfga import TOKEN, OpenFgaServer, openfga
 from tests.support.processes import ROOT
+from tests.support.spicedb import TOKEN as SPICEDB_TOKEN
+from tests.support.spicedb import spicedb
 
 POLICIES = ROOT / "policies"
 ACTOR = "os:test"
@@ -247,6 +253,26 @@ async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> Async
         tasks.cancel_scope.cancel()
 
 
+@asynccontextmanager
+async def spicedb_server(folder: Path, _servers: Servers) -> AsyncGenerator[Bench]:
+    """A server of its own, which has one schema and one set of relationships."""
+    model = load_model(POLICIES)
+    schema = translate(model)
+    with spicedb() as endpoint:
+        async with AsyncExitStack() as stack:
+            database, feed = await stack.enter_async_context(store(folder))
+            client = SpiceDbClient(endpoint, token=SPICEDB_TOKEN, in_the_clear=True, timeout_seconds=ANSWER_SECONDS)
+            stack.push_async_callback(client.aclose)
+            await client.write_schema(schema.text)
+            sink = SpiceDbSink(client, Tuples(model, schema))
+            relay = Relay(database, sink, target="spicedb", lock=folder / "relay.lock")
+            relationships = SpiceDbRelationships(model, schema, client, relay=relay, sink=sink)
+            database.settle = relay.after_write
+            await relationships.load(database)
+            feed.add(relationships)
+            yield Bench(relationships, model, database, feed)
+
+
 def publish(server: OpenFgaServer, identifier: str, text: str | None = None) -> str:
     """Write a model, by default the policies', into a store of the server; its id there."""
     document = parse(text) if text else load_model(POLICIES).document
@@ -258,4 +284,9 @@ async def literal(host: str, port: int) -> Sequence[str]:
     return [host]
 
 
-BACKENDS: dict[str, Begin] = {"embedded": embedded, "openfga": openfga_server, "replica": replica}
+BACKENDS: dict[str, Begin] = {
+    "embedded": embedded,
+    "openfga": openfga_server,
+    "replica": replica,
+    "spicedb": spicedb_server,
+}
