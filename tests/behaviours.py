@@ -394,6 +394,26 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_own_access.py::test_the_page_has_a_button_for_each_and_markup_in_names_stays_text",
     ),
     Promise(
+        "A group in the token gives what the group was given.",
+        "README: groups from token claims",
+        "flow/test_token_memberships.py::test_a_group_in_the_token_gives_what_the_group_was_given",
+    ),
+    Promise(
+        "The same user with another token has only what that token says.",
+        "README: groups from token claims",
+        "flow/test_token_memberships.py::test_the_same_user_with_another_token_has_only_what_that_token_says",
+    ),
+    Promise(
+        "No issuer claims anothers group or a stored one.",
+        "README: groups from token claims",
+        "flow/test_token_memberships.py::test_no_issuer_claims_anothers_group_or_a_stored_one",
+    ),
+    Promise(
+        "A token with a misshapen or endless claim is refused.",
+        "README: groups from token claims",
+        "flow/test_token_memberships.py::test_a_token_with_a_misshapen_or_endless_claim_is_refused",
+    ),
+    Promise(
         "A server grant reaches as far as its level.",
         "README: say who may use it",
         "flow/test_administration.py::test_a_server_grant_reaches_as_far_as_its_level",

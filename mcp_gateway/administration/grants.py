@@ -25,6 +25,7 @@ from mcp_gateway.storage.grants import (
     revoke_grant,
     tuples_of,
 )
+from mcp_gateway.storage.oauth import end_sign_ins
 from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, matching, write_tuple
 
 _DELEGATOR = "delegator"
@@ -171,10 +172,11 @@ class Grants(Part):
         return [Delegation(row.subject, row.object, _expiry(row), _state(row, now)) for row in rows]
 
     async def delegation_end(self, user: str, agent: AgentId, *, actor: str) -> bool:
-        """Stop `agent` acting for `user`, and end what the user granted it; False when there was nothing to end."""
+        """Stop `agent` acting for `user`, end what the user granted it and its sign-ins; False if nothing was there."""
         earlier = await self._consents(user, agent)
         async with self._changes.open("delegation.ended", actor, user=user, agent=agent) as transaction:
             ended = await delete_tuple(transaction, _delegation(user, agent, None))
+            await end_sign_ins(transaction, user, agent)
             for grant in earlier:
                 await revoke_grant(transaction, grant)
         return ended or bool(earlier)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, cast
 
 from mcp_gateway.catalog.index import exposed_name
 from mcp_gateway.cli.terminal import Terminal
+from mcp_gateway.model.ids import tool_id
 from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
 from mcp_gateway.storage.catalog import ToolRow
 
 HEADINGS = ("tool", "state", "risk", "its hint", "description", "finding")
+
+NOTHING_OFF: Set[str] = frozenset()
 
 _SHOWN = 120
 
@@ -33,11 +36,11 @@ def suggested_risk(definition: JsonObject) -> Risk | None:
     return Risk.DESTRUCTIVE if "readOnlyHint" in hints or "destructiveHint" in hints else None
 
 
-def cells(row: ToolRow) -> tuple[str, ...]:
+def cells(row: ToolRow, off: Set[str] = NOTHING_OFF) -> tuple[str, ...]:
     hint = suggested_risk(row.definition)
     return (
         row.name,
-        row.state.value,
+        row.state.value + (", disabled" if tool_id(row.server, row.name) in off else ""),
         row.risk.value,
         hint.value if hint else "-",
         _first_line(row.definition.get("description")),
@@ -45,12 +48,13 @@ def cells(row: ToolRow) -> tuple[str, ...]:
     )
 
 
-def plain(row: ToolRow) -> dict[str, object]:
+def plain(row: ToolRow, off: Set[str] = NOTHING_OFF) -> dict[str, object]:
     hint = suggested_risk(row.definition)
     return {
         "name": row.name,
         "exposed": exposed_name(row.server, row.name),
         "state": row.state.value,
+        "enabled": tool_id(row.server, row.name) not in off,
         "risk": row.risk.value,
         "suggested_risk": hint.value if hint else None,
         "description": row.definition.get("description"),

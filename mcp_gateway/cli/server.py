@@ -50,12 +50,14 @@ async def show(desk: Desk, name: Name) -> None:
     upstream = administration.server_declared(name)
     row = next((row for row in await administration.server_rows() if row.name == name), None)
     tools = await administration.tool_rows(name)
+    off = {one.object for one in await administration.disabled()}
     if not desk.terminal.as_json:
         desk.terminal.line(f"{name}: {upstream.description or 'no description'}")
         desk.terminal.line(f"owner {upstream.owner}, {_place(upstream)}")
         desk.terminal.line(
             f"last seen {when(row.last_seen_at if row else None)}, protocol {(row and row.protocol_version) or '-'}"
             + (f", last error {row.last_error}" if row and row.last_error else "")
+            + (", disabled" if row and not row.enabled else "")
         )
     desk.terminal.table(
         {
@@ -63,10 +65,11 @@ async def show(desk: Desk, name: Name) -> None:
             "protocol_version": row.protocol_version if row else None,
             "last_seen_at": row.last_seen_at if row else None,
             "last_error": row.last_error if row else None,
-            "tools": [found.plain(tool) for tool in tools],
+            "enabled": row.enabled if row else True,
+            "tools": [found.plain(tool, off) for tool in tools],
         },
         found.HEADINGS,
-        [found.cells(tool) for tool in tools],
+        [found.cells(tool, off) for tool in tools],
         empty=f"nothing was discovered there yet; see mcp-gateway server refresh {name}",
     )
 

@@ -32,10 +32,11 @@ async def add(desk: Desk, name: Name, password_stdin: FromStdin = False) -> None
 async def list_(desk: Desk) -> None:
     """List the users."""
     rows = await desk.office.administration.user_list()
+    off = {row.object for row in await desk.office.administration.disabled()}
     desk.terminal.table(
-        [{"name": row.name, "id": row.id, "password_since": row.since} for row in rows],
-        ("name", "id", "password since"),
-        [(row.name, row.id, row.since) for row in rows],
+        [{"name": row.name, "id": row.id, "password_since": row.since, "enabled": row.id not in off} for row in rows],
+        ("name", "id", "password since", "state"),
+        [(row.name, row.id, row.since, "disabled" if row.id in off else "enabled") for row in rows],
         empty="there are no users; see mcp-gateway user add --help",
     )
 

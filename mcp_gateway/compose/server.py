@@ -198,7 +198,9 @@ def _api_mount(made: Office, sessions: LoginSessions, identity: Identity) -> Bas
                 return Person(principal.user, principal.token_id)
         raise refusal
 
-    desk = api.Desk(made.inspection, made.administration, person_of_cookies, person_of_bearer, tuple(made.settings.origins))
+    desk = api.Desk(
+        made.inspection, made.administration, person_of_cookies, person_of_bearer, tuple(made.settings.origins)
+    )
     return Mount("/", api.app(desk))
 
 

@@ -182,6 +182,15 @@ async def revoke_agent(transaction: Transaction, agent: AgentId, client_id: str)
     await _revoke(transaction, "agent", agent, not_before=transaction.now)
 
 
+async def end_sign_ins(transaction: Transaction, user: str, agent: AgentId) -> None:
+    """Codes and refresh tokens of `user` through `agent` give no new token; an access token lives to its end."""
+    clients = select(schema.agents.c.client_id).where(schema.agents.c.id == agent)
+    for table in (schema.authorization_codes, schema.refresh_tokens):
+        of_both = (table.c.user == user, table.c.client_id.in_(clients), table.c.expires_at > transaction.now)
+        # Run out, not used: using one that was used is what a thief does, and alarms.
+        await transaction.connection.execute(update(table).where(*of_both).values(expires_at=transaction.now))
+
+
 def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 

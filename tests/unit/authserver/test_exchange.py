@@ -11,7 +11,7 @@ from sqlalchemy import update
 from mcp_gateway.model.ids import AgentId, UserId
 from mcp_gateway.storage import schema
 from mcp_gateway.storage.feed import changes_since
-from mcp_gateway.storage.oauth import revoke_agent, revoke_user
+from mcp_gateway.storage.oauth import end_sign_ins, revoke_agent, revoke_user
 from tests.unit.authserver.desk import CALLBACK, ISSUER, RESOURCE, Desk, claims_of, new_verifier
 
 pytestmark = pytest.mark.anyio
@@ -213,6 +213,16 @@ async def test_an_administrator_ends_the_sign_ins_of_a_user_or_an_agent(signed_i
     async with signed_in.database.write("os:root") as transaction:
         await revoke_user(transaction, UserId("user:local/mira"))
     assert (await signed_in.refresh(second, renewed["refresh_token"])).status_code == 400
+
+
+async def test_an_ended_delegation_ends_the_sign_ins_through_that_agent_without_alarm(signed_in: Desk) -> None:
+    (ended, tokens), (other, others) = await signed_in.sign_in(), await signed_in.sign_in()
+    async with signed_in.database.write("test") as transaction:
+        await end_sign_ins(transaction, "user:local/mira", AgentId(f"agent:local/{ended}"))
+    refused = await signed_in.refresh(ended, tokens["refresh_token"])
+    assert refused.json()["error"] == "invalid_grant"
+    assert "token.replayed" not in signed_in.events.kinds
+    assert (await signed_in.refresh(other, others["refresh_token"])).status_code == 200
 
 
 async def test_a_token_that_cannot_be_recorded_is_not_issued_and_the_code_stays_good(signed_in: Desk) -> None:
