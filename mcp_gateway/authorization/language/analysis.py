@@ -5,13 +5,15 @@ grounded(...)       which relations can ever hold at all
 looped(...)         which relations are said in terms of themselves, on the same object
 bound(...)          which relations can hold only through the agent of the request
 touching(...)       which relations look at the agent of the request anywhere
+only_written(...)   which relations are nothing but tuples
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
+from mcp_gateway.authorization.language.graph import components, growing, shrinking
 from mcp_gateway.authorization.language.syntax import (
     Computed,
     Direct,
@@ -31,6 +33,7 @@ Relations: TypeAlias = Mapping[str, Mapping[str, RelationDefinition]]
 """type -> relation -> definition."""
 
 _Known: TypeAlias = Callable[[str], bool]
+_Rule: TypeAlias = Callable[[Relations, str, RelationDefinition, Rewrite, _Known], bool]
 
 
 def relations_of(document: Document) -> Relations:
@@ -49,48 +52,68 @@ def parents(relations: Relations, object_type: str, rewrite: From) -> Iterator[s
 
 def reachable(relations: Relations) -> dict[str, frozenset[str]]:
     """Kinds (`user`, `group#member`) for which there is a path at all, right or not."""
-    kinds: dict[str, frozenset[str]] = {key: frozenset((key,)) for key, _, _ in _every(relations)}
-    grown = True
-    while grown:
-        grown = False
-        for key, object_type, definition in _every(relations):
-            wider = kinds[key].union(*_kinds(relations, object_type, definition, definition.rewrite, kinds))
-            grown = grown or len(wider) > len(kinds[key])
-            kinds[key] = wider
-    return kinds
+    leads = {
+        key: frozenset(_holders(relations, object_type, definition, definition.rewrite))
+        for key, object_type, definition in _every(relations)
+    }
+    known: dict[str, frozenset[str]] = {}
+    for group in components(leads):
+        # On a circle every relation holds for whatever one of them holds for.
+        beyond = frozenset[str]().union(*(leads[key] for key in group if key in leads)) - group
+        kinds = frozenset(group).union(*(known[key] for key in beyond))
+        known.update(dict.fromkeys(group, kinds))
+    return {key: known[key] for key in leads}
 
 
-def _kinds(
-    relations: Relations,
-    object_type: str,
-    definition: RelationDefinition,
-    rewrite: Rewrite,
-    known: Mapping[str, frozenset[str]],
-) -> Iterator[frozenset[str]]:
+def _holders(relations: Relations, object_type: str, definition: RelationDefinition, rewrite: Rewrite) -> Iterator[str]:
+    """The types and relations whose subjects a relation takes on."""
     if isinstance(rewrite, Direct):
         for one in definition.restrictions:
-            yield known[f"{one.type}#{one.relation}"] if one.relation else frozenset((one.type,))
+            yield f"{one.type}#{one.relation}" if one.relation else one.type
     elif isinstance(rewrite, Computed):
-        yield known[f"{object_type}#{rewrite.relation}"]
+        yield f"{object_type}#{rewrite.relation}"
     elif isinstance(rewrite, From):
-        yield from (known[parent] for parent in parents(relations, object_type, rewrite))
+        yield from parents(relations, object_type, rewrite)
     for part in parts_of(rewrite):
-        yield from _kinds(relations, object_type, definition, part, known)
+        yield from _holders(relations, object_type, definition, part)
 
 
 def grounded(relations: Relations) -> frozenset[str]:
     """Relations that some set of tuples makes true: the others only refer to themselves."""
-    return _least(relations, _is_grounded)
+    return growing(_mentions(relations), _ruling(relations, _is_grounded))
+
+
+def touching(relations: Relations) -> frozenset[str]:
+    return growing(_mentions(relations), _ruling(relations, _touches))
+
+
+def bound(relations: Relations) -> frozenset[str]:
+    """Relations whose every path goes through `agent#in_context`: without the right agent they are empty."""
+    # From above: a relation stays bound only while nothing it stands on gets loose.
+    is_bound = _ruling(relations, _is_bound)
+    return shrinking(_mentions(relations), lambda key, found: key == IN_CONTEXT or is_bound(key, found))
+
+
+def only_written(relations: Relations) -> frozenset[str]:
+    """Relations that are nothing but tuples, and so is all their tuples lead to: groups, roles, audiences."""
+    links = {
+        key: frozenset(f"{one.type}#{one.relation}" for one in definition.restrictions if one.relation)
+        for key, _, definition in _every(relations)
+        if isinstance(definition.rewrite, Direct)
+    }
+    return shrinking(links, lambda key, found: all(link in found for link in links[key]))
 
 
 def looped(relations: Relations) -> frozenset[str]:
     """Relations that follow from themselves by names alone; OpenFGA takes no such model."""
-    found: set[str] = set()
-    for object_type, definitions in relations.items():
-        names = {name: frozenset(_named(one.rewrite)) for name, one in definitions.items()}
-        for name in _closing(names):
-            found.add(f"{object_type}#{name}")
-    return frozenset(found)
+    names = {
+        key: frozenset(f"{object_type}#{name}" for name in _named(definition.rewrite))
+        for key, object_type, definition in _every(relations)
+    }
+    circles = (
+        group for group in components(names) if len(group) > 1 or any(key in names.get(key, ()) for key in group)
+    )
+    return frozenset[str]().union(*circles)
 
 
 def _named(rewrite: Rewrite) -> Iterator[str]:
@@ -100,62 +123,32 @@ def _named(rewrite: Rewrite) -> Iterator[str]:
         yield from _named(part)
 
 
-def _closing(names: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    """The nodes of a graph that a way leads back to."""
-    # What nothing leads to, and what leads to nothing, is on no circle; taken away until nothing more goes.
-    left = dict(names)
-    size = -1
-    while size != len(left):
-        size = len(left)
-        reached = frozenset[str]().union(*left.values())
-        left = {name: then & left.keys() for name, then in left.items() if name in reached and then & left.keys()}
-    for name in left:
-        if name in _reached(left, left[name]):
-            yield name
-
-
-def _reached(names: Mapping[str, frozenset[str]], start: frozenset[str]) -> set[str]:
-    found: set[str] = set()
-    waiting = set(start)
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        waiting |= names.get(name, frozenset()) - found
-    return found
-
-
-def touching(relations: Relations) -> frozenset[str]:
-    return _least(relations, _touches)
-
-
-def bound(relations: Relations) -> frozenset[str]:
-    """Relations whose every path goes through `agent#in_context`: without the right agent they are empty."""
-    found = frozenset(key for key, _, _ in _every(relations))
-    while True:
-        # From above: a relation stays bound only while nothing it stands on gets loose.
-        kept = frozenset(
-            key
-            for key, object_type, definition in _every(relations)
-            if key == IN_CONTEXT
-            or (key in found and _is_bound(relations, object_type, definition, definition.rewrite, found.__contains__))
-        )
-        if kept == found:
-            return found
-        found = kept
-
-
-def only_written(relations: Relations) -> frozenset[str]:
-    """Relations that are nothing but tuples, and so is all their tuples lead to: groups, roles, audiences."""
-    links = {
-        key: {f"{one.type}#{one.relation}" for one in definition.restrictions if one.relation}
-        for key, _, definition in _every(relations)
-        if isinstance(definition.rewrite, Direct)
+def _mentions(relations: Relations) -> dict[str, frozenset[str]]:
+    """Relation -> the relations its definition names, in whatever way."""
+    return {
+        key: frozenset(_mentioned(relations, object_type, definition, definition.rewrite))
+        for key, object_type, definition in _every(relations)
     }
-    found, size = set(links), -1
-    while size != len(found):
-        size = len(found)
-        found = {key for key in found if links[key] <= found}
-    return frozenset(found)
+
+
+def _mentioned(
+    relations: Relations, object_type: str, definition: RelationDefinition, rewrite: Rewrite
+) -> Iterator[str]:
+    yield from (one for one in _holders(relations, object_type, definition, rewrite) if "#" in one)
+    if isinstance(rewrite, From):
+        yield f"{object_type}#{rewrite.tupleset}"
+    for part in parts_of(rewrite):
+        yield from _mentioned(relations, object_type, definition, part)
+
+
+def _ruling(relations: Relations, rule: _Rule) -> Callable[[str, Collection[str]], bool]:
+    defined = {key: (object_type, definition) for key, object_type, definition in _every(relations)}
+
+    def holds(key: str, found: Collection[str]) -> bool:
+        object_type, definition = defined[key]
+        return rule(relations, object_type, definition, definition.rewrite, found.__contains__)
+
+    return holds
 
 
 def _is_bound(
@@ -203,20 +196,6 @@ def _touches(
     if isinstance(rewrite, From):
         return known(f"{object_type}#{rewrite.tupleset}") or any(map(known, parents(relations, object_type, rewrite)))
     return any(_touches(relations, object_type, definition, part, known) for part in parts_of(rewrite))
-
-
-def _least(
-    relations: Relations, rule: Callable[[Relations, str, RelationDefinition, Rewrite, _Known], bool]
-) -> frozenset[str]:
-    """The smallest set of relations closed under `rule`."""
-    found: set[str] = set()
-    size = -1
-    while size < len(found):
-        size = len(found)
-        for key, object_type, definition in _every(relations):
-            if rule(relations, object_type, definition, definition.rewrite, found.__contains__):
-                found.add(key)
-    return frozenset(found)
 
 
 def _every(relations: Relations) -> Iterator[tuple[str, str, RelationDefinition]]:

@@ -26,16 +26,27 @@ PARAMETERS = frozenset(("bool", "string", "int", "uint", "double", "duration", "
 
 # An open quote runs to the end of its line, so that no text is gone through twice.
 _COMMENT = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?$)|\'(?:[^\'\\]|\\.)*+(?:\'|\\?$)|(?:^|(?<=\s))#.*')
-_NEWLINE = re.compile(r"[ \t]*+\n[ \t\n]*+")
-_SPACE = re.compile(r"[ \t]++")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+")
+_TOKEN = re.compile(
+    r"""(?P<newline>[ \t]*+\n[ \t\n]*+)
+    | (?P<space>[ \t]++)
+    | (?P<quoted>[bB]?(?:[rR](?:"[^"\n]*+"|'[^'\n]*+')|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'))
+    | (?P<but_not>but[ \t]++not(?![A-Za-z0-9_-]))
+    | (?P<word>[A-Za-z_][A-Za-z0-9_-]*+)
+    | (?P<version>[0-9]++\.[0-9]++(?![0-9eE]))
+    | (?P<number>0x[0-9A-Fa-f]++[uU]?|(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[uU]?)
+    | (?P<remark>//[^\n]*+)
+    | (?P<sign>==|!=|<=|>=|&&|\|\||[][(){}:,\#*<>.!?+/%-])""",
+    re.VERBOSE,
+)
 _DOTTED = re.compile(r"[A-Za-z_](?:[/.-]?[A-Za-z0-9_]++)*+")
-_BUT_NOT = re.compile(r"but[ \t]++not(?![A-Za-z0-9_-])")
-_VERSION = re.compile(r"[0-9]++\.[0-9]++(?![0-9eE])")
-_NUMBER = re.compile(r"0x[0-9A-Fa-f]++[uU]?|(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[uU]?")
-_QUOTED = re.compile(r'[bB]?(?:[rR](?:"[^"\n]*+"|\'[^\'\n]*+\')|"(?:[^"\\\n]|\\.)*+"|\'(?:[^\'\\\n]|\\.)*+\')')
-_REMARK = re.compile(r"//[^\n]*+")
-_SIGN = re.compile(r"==|!=|<=|>=|&&|\|\||[][(){}:,#*<>.!?+/%-]")
+_KINDS = {
+    "newline": NEWLINE,
+    "space": SPACE,
+    "quoted": OTHER,
+    "but_not": "but not",
+    "version": VERSION,
+    "number": OTHER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,38 +127,30 @@ class _Scanner:
 
     def _next(self) -> tuple[str, str]:
         """Kind and text of what stands here; no kind for what is passed over, no text for what is nothing."""
-        text, offset = self._text, self._offset
-        for kind, pattern in ((NEWLINE, _NEWLINE), (SPACE, _SPACE)):
-            if found := pattern.match(text, offset):
-                return kind, found.group()
-        if self._braces and (found := _REMARK.match(text, offset)):
-            return "", found.group()
-        if text[offset] in "\"'rRbB" and (found := _QUOTED.match(text, offset)):
-            return OTHER, found.group()
-        if found := _BUT_NOT.match(text, offset):
-            return "but not", found.group()
-        if found := _PLAIN.match(text, offset):
-            return self._word(found.group(), _DOTTED.match(text, offset))
-        if found := _VERSION.match(text, offset):
-            return VERSION, found.group()
-        if found := _NUMBER.match(text, offset):
-            return OTHER, found.group()
-        found = _SIGN.match(text, offset)
-        return self._sign(found.group()) if found else ("", "")
+        found = _TOKEN.match(self._text, self._offset)
+        if found is None:
+            return "", ""
+        group, text = found.lastgroup or "", found.group()
+        if group == "word":
+            return self._word(text)
+        if group == "remark":  # of CEL; elsewhere it is two signs
+            return ("", text) if self._braces else ("/", "/")
+        return self._sign(text) if group == "sign" else (_KINDS[group], text)
+
+    def _word(self, plain: str) -> tuple[str, str]:
+        if self._in_head:
+            return (CONTAINER if plain in CONTAINERS else PARAMETER if plain in PARAMETERS else NAME), plain
+        if self._braces:
+            return NAME, plain
+        dotted = _DOTTED.match(self._text, self._offset)
+        if dotted and dotted.end() - self._offset > len(plain):
+            return DOTTED, dotted.group()
+        return (plain if plain in KEYWORDS else NAME), plain
 
     def _sign(self, sign: str) -> tuple[str, str]:
         # Braces inside a condition's body are text; only the one that closes it is a sign.
         inner = (sign == "{" and self._braces > 0) or (sign == "}" and self._braces > 1)
         return (OTHER if inner else sign), sign
-
-    def _word(self, plain: str, dotted: re.Match[str] | None) -> tuple[str, str]:
-        if self._in_head:
-            return (CONTAINER if plain in CONTAINERS else PARAMETER if plain in PARAMETERS else NAME), plain
-        if self._braces:
-            return NAME, plain
-        if dotted and len(dotted.group()) > len(plain):
-            return DOTTED, dotted.group()
-        return (plain if plain in KEYWORDS else NAME), plain
 
     def _follow(self, kind: str, text: str) -> None:
         if kind == "condition":

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _RESERVED = frozenset({"self", "this"})
 _MAX_TYPES, _MAX_TYPE_NAME, _MAX_RELATION_NAME = 100, 254, 50
+_MAX_RELATIONS = 2000
+"""Ours, so that what each relation can be reached from stays small; large models have some hundred."""
 
 
 def problems_of(document: Document, *, where: str) -> list[Problem]:
@@ -61,6 +63,8 @@ class _Look:
             yield Problem("schema", sentence if schema else missing, self.where, place)
         if not 0 < len(self.document.types) <= _MAX_TYPES:
             yield Problem("size", f"a model has 1 to {_MAX_TYPES} types", self.where, place)
+        if sum(len(one.relations) for one in self.document.types) > _MAX_RELATIONS:
+            yield Problem("size", f"a model has at most {_MAX_RELATIONS} relations", self.where, place)
         for one in self.document.types:
             yield from self._name(one, "a type", _MAX_TYPE_NAME, one.source.file)
             for relation in one.relations:
