@@ -14,6 +14,7 @@ from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.listing import MAX_RESULTS, Listing
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.outcome import MAX_DEPTH, MAX_STEPS, TooComplex
+from mcp_gateway.authorization.engine.query import NOWHERE
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, Rule
 from mcp_gateway.authorization.language.syntax import (
     Computed,
@@ -62,10 +63,10 @@ class _Search:
         self._at = at
         self._kind = kind
         self._everybody = f"{kind}:*"
-        self._path: set[Key] = set()
+        self._path: dict[Key, int] = {}
+        self._lowest = NOWHERE
         self._known: dict[Key, _Found] = {}
         self._left = MAX_STEPS
-        self._cut = False
 
     def relation(self, object_: str, name: str, depth: int) -> _Found:
         key = (object_, name)
@@ -74,15 +75,18 @@ class _Search:
         if depth == MAX_DEPTH or self._left <= 0:
             raise TooComplex()
         if key in self._path:
+            self._lowest = min(self._lowest, self._path[key])
             return _Found({}, cycle=True)
         self._left -= 1
-        self._path.add(key)
-        try:
-            found = self._defined(object_, name, depth + 1)
-        finally:
-            self._path.remove(key)
-        if not found.cycle:
+        mark = self._path[key] = len(self._path)
+        outer, self._lowest = self._lowest, NOWHERE
+        found = self._defined(object_, name, depth + 1)
+        del self._path[key]
+        # What leaned on something further out is another answer there.
+        if self._lowest >= mark:
             self._known[key] = found
+            self._lowest = outer
+        self._lowest = min(self._lowest, outer)
         return found
 
     def _defined(self, object_: str, name: str, depth: int) -> _Found:

@@ -199,6 +199,26 @@ def test_everybody_but_some_is_everybody_and_those_some_are_not_listed() -> None
     assert one.list_users("doc:1", "banned", "user").found == ("user:b",)
 
 
+def test_what_leaned_on_a_ring_is_looked_at_again_where_the_ring_is_entered_elsewhere() -> None:
+    model = compile_model("""model
+  schema 1.1
+type robot
+type group
+  relations
+    define member: [robot]
+    define guest: [robot, doc#owner] but not member
+type doc
+  relations
+    define banned: [robot]
+    define owner: [group#guest] but not banned
+    define viewer: [group#guest]
+    define judge: viewer and owner
+""")
+    ring = ["group:1#guest viewer doc:0", "group:1#guest owner doc:0", "doc:0#owner guest group:1"]
+    one = Store(model, map(row, [*ring, "robot:1 guest group:1"]))
+    assert one.list_users("doc:0", "judge", "robot").found == ("robot:1",)
+
+
 def test_a_list_of_users_deeper_than_the_limit_has_no_answer() -> None:
     chain = [f"group:{n + 1}#member member group:{n}" for n in range(40)]
     with pytest.raises(RequestRefused) as refused:
