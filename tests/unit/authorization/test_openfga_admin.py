@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned
-from mcp_gateway.authorization.language.dsl import parse
+from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authorization.language.json_model import to_json
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.storage.relationships import RelationshipTuple
-from tests.support.backends import MODEL_FILE, Remote, Servers, publish, remote
+from tests.support.backends import POLICIES, Remote, Servers, publish, remote
 from tests.unit.authorization.world import row
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +77,7 @@ async def test_hundreds_of_tuples_arrive_and_are_read_page_by_page(far: Remote) 
 
 
 async def test_a_model_and_a_store_are_made_and_found_by_content(far: Remote, servers: Servers) -> None:
-    later = await far.admin.write_model(to_json(parse(MODEL_FILE.read_text(encoding="utf-8"))))
+    later = await far.admin.write_model(to_json(load_model(POLICIES).document))
     assert await far.openfga.pinned() == later
     other = await far.admin.create_store("another")
     assert servers.openfga().get(f"/stores/{other}")["name"] == "another"
