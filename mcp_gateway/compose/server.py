@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -22,7 +23,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
 from mcp_gateway.identity import Identity, KeySource, MembershipClaims, RemoteKeys, TrustedIssuer
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import Upstream
+from mcp_gateway.model.tool import Mode, Upstream
 from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
 from mcp_gateway.storage.switches import Switches
@@ -37,6 +38,8 @@ from mcp_gateway.transport.serving import serve as listen
 from mcp_gateway.transport.sessions import Sessions
 from mcp_gateway.upkeep import Upkeep
 from mcp_gateway.upstream.fetch import fetch
+
+_log = logging.getLogger(__name__)
 
 API_PATH = "/api/v1"
 _FOREIGN_LEEWAY_SECONDS = 60.0
@@ -66,6 +69,8 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     app = await _application(made, inflight)
     await upkeep.declare()
     await made.feed.catch_up()
+    if settings.mode is Mode.OBSERVE:
+        _log.warning("mode: observe; what a missing right or a rule would deny is let through and recorded")
     async with anyio.create_task_group() as tasks:
         _settle_memory()
         tasks.start_soon(inflight.run)

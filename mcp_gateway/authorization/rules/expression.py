@@ -57,13 +57,14 @@ class Expression:
 
     def evaluate(self, values: Values) -> Verdict:
         try:
-            result = self._program.eval(data=values)
-            if result.type() != cel.Type.BOOL:
-                return Verdict.UNDECIDABLE
-            return Verdict.HELD if result.value() is True else Verdict.DENIED
+            result = self._program.eval(data=values).value()
         except Exception:
             # Whatever the library meets in foreign arguments: it never allows, and it never ends a request.
             return Verdict.UNDECIDABLE
+        if result is True:
+            return Verdict.HELD
+        # An error is a value too, and no bool.
+        return Verdict.DENIED if result is False else Verdict.UNDECIDABLE
 
 
 def compile_expression(text: str, *, relations: frozenset[str] = frozenset(), where: str = "") -> Expression:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_gateway.authorization.rules import load_rules, rule_problems
+from mcp_gateway.catalog.registry import load
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode, Risk, ToolPolicy, Upstream
 from tests.unit.authorization.rules.books import rule, written
@@ -170,3 +171,10 @@ def test_no_text_makes_the_reader_do_anything_but_refuse(tmp_path_factory: pytes
         load_rules(policies, model=MODEL)
     except OperatorError as exc:
         assert exc.where.startswith("policies/rules.yaml")
+
+
+def test_the_examples_fit_the_sample_server() -> None:
+    root = Path(__file__).parents[4]
+    examples = load_rules(root / "examples" / "policies", model=MODEL, upstreams=load(root / "registry"))
+    assert [one.id for one in examples.rules] == ["office-network", "working-hours", "few-projects"]
+    assert examples.policies["tickets", "ticket_delete"].roles == (("assignee", "role:support"),)
