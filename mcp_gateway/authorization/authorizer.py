@@ -93,7 +93,11 @@ class Authorization(Explaining):
     async def follow(self, changes: Sequence[Change]) -> None:
         self.forget()
         self._off = stored_switches.after(self._off, changes)
-        await _available(self._relationships.follow(changes))
+        try:
+            await _available(self._relationships.follow(changes))
+        finally:
+            # A decision made while the changes came in is of before them.
+            self.forget()
 
     def forget(self) -> None:
         """Decide everything anew: relationships changed elsewhere than in the store."""

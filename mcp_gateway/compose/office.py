@@ -90,6 +90,7 @@ async def office(settings: Settings) -> AsyncGenerator[Office]:
             backend(settings, data_dir, database) as relationships,
         ):
             made = _office(settings, data_dir, database, feed, journal, upstreams, events, relationships)
+            await feed.begin()
             await made.authorization.load(database)
             await made.catalog.load()
             yield made

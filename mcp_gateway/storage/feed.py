@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import anyio
+from anyio.lowlevel import checkpoint
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +22,9 @@ from mcp_gateway.storage.commits import Commits, Sign
 from mcp_gateway.storage.database import Database
 
 _CATCH_UP_SECONDS = 5.0
+_FOLLOW_SECONDS = 60.0
+_AT_ONCE = 500
+"""Changes read between two turns of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class ChangeFeed:
         self._followers: list[Follower] = []
         self._lock = anyio.Lock()
         self.revision = 0
+
+    async def begin(self) -> None:
+        """Start from now: what the rooms load from here on holds every change there has been."""
+        self.revision = await newest_revision(self._database)
 
     def add(self, follower: Follower) -> None:
         self._followers.append(follower)
@@ -82,9 +90,11 @@ class ChangeFeed:
             return
         news = await changes_since(self._database, self.revision)
         if news:
-            for follower in self._followers:
-                await follower.follow(news)
-            self.revision = news[-1].revision
+            # Whoever is in a hurry does not leave some rooms with the change and some without.
+            with anyio.fail_after(_FOLLOW_SECONDS, shield=True):
+                for follower in self._followers:
+                    await follower.follow(news)
+                self.revision = news[-1].revision
         self._seen = sign
 
     def close(self) -> None:
@@ -96,7 +106,12 @@ async def changes_since(database: Database, revision: int) -> list[Change]:
         rows = await connection.execute(
             select(schema.changes).where(schema.changes.c.revision > revision).order_by(schema.changes.c.revision)
         )
-        return [Change(row.revision, row.at, row.actor, row.kind, json.loads(row.payload_json)) for row in rows]
+        found: list[Change] = []
+        for number, row in enumerate(rows, 1):
+            found.append(Change(row.revision, row.at, row.actor, row.kind, json.loads(row.payload_json)))
+            if number % _AT_ONCE == 0:
+                await checkpoint()
+        return found
 
 
 async def newest_revision(database: Database) -> int:

@@ -7,16 +7,22 @@ with `condition` = `{name, context}` or null.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.storage import schema
 from mcp_gateway.storage.database import Database, Transaction
+
+_EVERY_TUPLE = "SELECT object, relation, subject, condition_name, condition_context_json FROM tuples"
+_AT_ONCE = 2_000
+
+Stored: TypeAlias = tuple[str, str, str, str | None, str | None]
+"""(object, relation, subject, condition, its context as JSON)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,19 @@ async def all_tuples(database: Database) -> tuple[int, list[RelationshipTuple]]:
         ).scalar()
         rows = await connection.execute(select(schema.tuples))
         return int(revision or 0), [_as_tuple(row) for row in rows]
+
+
+async def read_all(database: Database, take: Callable[[Sequence[Stored]], None]) -> int:
+    """Give `take` every tuple, some thousand at a time and as the store has them; answers the revision they are of."""
+    async with database.read() as connection:
+        revision = (await connection.execute(select(func.max(schema.changes.c.revision)))).scalar()
+        # Past SQLAlchemy's rows, which would take longer than all the rest; the transaction is the same.
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        async with driver.execute(_EVERY_TUPLE) as cursor:
+            while rows := await cursor.fetchmany(_AT_ONCE):
+                take(rows)
+        return int(revision or 0)
 
 
 async def matching(

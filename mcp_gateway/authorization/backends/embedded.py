@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+from anyio.lowlevel import checkpoint
+
 from mcp_gateway.authorization.backends.embedded_lists import objects_that_hold, reader
 from mcp_gateway.authorization.engine import requests, users
 from mcp_gateway.authorization.engine.alike import group_alike, written_relations
@@ -12,19 +14,22 @@ from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidab
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.expand import expand
 from mcp_gateway.authorization.engine.listing import Listing
+from mcp_gateway.authorization.engine.loading import Loader, collector_paused
 from mcp_gateway.authorization.engine.model import Model, subject_kind
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Renewal, Row, TupleIndex
 from mcp_gateway.authorization.engine.witness import witness
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change, Database
-from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples, tuple_of
+from mcp_gateway.storage.relationships import RelationshipTuple, read_all, tuple_of
 
 _log = logging.getLogger(__name__)
 
 _NOTHING: Mapping[Key, Row] = {}
+_CHANGES_AT_ONCE = 500
+"""Followed between two turns of the event loop."""
 _NO_TYPES: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -62,8 +67,12 @@ class EmbeddedRelationships:
         return self._model.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
-        revision, tuples = await all_tuples(database)
-        self.replace(tuples, revision=revision)
+        loader = Loader(self._model, self._program.tracked)
+        with collector_paused(loader):
+            revision = await read_all(database, loader.add)
+            self._index.adopt(loader)
+        self._revision, self._loaded = revision, True
+        self._alarm()
 
     def replace(self, tuples: Iterable[RelationshipTuple], *, revision: int) -> None:
         """Forget everything and hold `tuples`, the store's content at `revision`."""
@@ -75,9 +84,23 @@ class EmbeddedRelationships:
         # What `load` has read already comes again when the feed starts from further back.
         news = [change for change in changes if change.revision > self._revision]
         moved = [c for c in news if c.kind in {"tuple.written", "tuple.deleted"}]
-        self._index.apply([(change.kind == "tuple.written", tuple_of(change.payload)) for change in moved])
+        self._index.commit(await self._renewals(moved))
         self._revision = news[-1].revision if news else self._revision
         self._alarm()
+
+    async def _renewals(self, moved: Sequence[Change]) -> list[Renewal]:
+        """What `moved` comes to; while it is many, others decide by what was before."""
+        changes: list[tuple[bool, RelationshipTuple]] = []
+        for number, change in enumerate(moved, 1):
+            changes.append((change.kind == "tuple.written", tuple_of(change.payload)))
+            if number % _CHANGES_AT_ONCE == 0:
+                await checkpoint()
+        found: list[Renewal] = []
+        for number, renewal in enumerate(self._index.renewals(changes), 1):
+            found.append(renewal)
+            if number % _CHANGES_AT_ONCE == 0:
+                await checkpoint()
+        return found
 
     def apply(self, changes: Iterable[tuple[bool, RelationshipTuple]]) -> None:
         """Count (written, tuple) changes that the store's changelog does not tell; the revision stays."""

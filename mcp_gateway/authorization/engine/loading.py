@@ -6,9 +6,11 @@ known of a subject or an object is found out once.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from mcp_gateway.authorization.engine.conditions import BoundCondition
@@ -30,6 +32,9 @@ _log = logging.getLogger(__name__)
 
 _SAID_ALOUD = 10
 """Ignored tuples that are logged one by one; the others are counted."""
+
+_MANY = 50_000
+"""Rows that the collector should never look through."""
 
 Stored: TypeAlias = tuple[str, str, str, str | None, str | Mapping[str, Any] | None]
 """(object, relation, subject, condition, its context), the context maybe as JSON."""
@@ -96,6 +101,11 @@ class Loader:
         self._wide = []
         if self._ignored > _SAID_ALOUD:
             _log.warning("%d stored relationships are ignored in all", self._ignored)
+
+    @property
+    def size(self) -> int:
+        """Rows read."""
+        return sum(map(len, self.tables.values()))
 
     def alike(self) -> dict[str, Row]:
         """The rows that stand for everything one subject alone is written for."""
@@ -184,6 +194,20 @@ class Loader:
         if self._ignored <= _SAID_ALOUD:
             object_, relation, subject, *_ = row
             _log.warning("a stored relationship is ignored: %s (%s %s %s)", why, subject, relation, object_)
+
+
+@contextmanager
+def collector_paused(loader: Loader) -> Generator[None]:
+    """While `loader` reads: what it makes has no cycles, and looking through it again and again takes seconds."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if loader.size > _MANY:
+            gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def in_rows(tuples: Iterable[RelationshipTuple]) -> Iterator[Stored]:
