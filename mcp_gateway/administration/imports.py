@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcp_gateway.catalog import yaml_lines
+from mcp_gateway import yaml_lines
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 

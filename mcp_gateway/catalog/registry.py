@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mcp_gateway.catalog import yaml_lines
+from mcp_gateway import yaml_lines
 from mcp_gateway.catalog.mapping import ResourceEntry, rule_of
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import HttpTransport, Mode, Risk, StdioTransport, ToolPolicy, Upstream
