@@ -17,7 +17,7 @@ from typing import Any
 
 import anyio
 
-from mcp_gateway.authorization.backends.openfga_batches import Batches
+from mcp_gateway.authorization.backends.openfga_batches import DECIDE, GENTLY, LIST, Batches, Pace
 from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient, ServerRefused
 from mcp_gateway.authorization.backends.openfga_lists import MAY_BE_CUT, expansion_of, objects_of, users_of
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find, refusal_of, require_same
@@ -148,7 +148,8 @@ class OpenFgaRelationships:
         if not self._ready:
             await self._prepare()
         revision = self._revision
-        answers = await self._ask(list(dict.fromkeys(checks)), in_context, now, fresh=fresh)
+        found = await self._ask(list(dict.fromkeys(checks)), in_context, now, fresh=fresh)
+        answers = {check: answer for check, answer in found.items() if answer is not None}
         return Answers(answers, revision, self._model.model_id, now)
 
     async def held(
@@ -158,11 +159,12 @@ class OpenFgaRelationships:
             await self._prepare()
         revision = self._revision
         asked = [Check(subject, relation, object_) for object_ in dict.fromkeys(objects)]
-        answers = await self._ask(asked, in_context, now, fresh=False)
+        answers = await self._ask(asked, in_context, now, fresh=False, pace=LIST)
+        if open_ := [check for check in asked if check not in answers]:
+            # A busy server leaves single questions of many open. A list that hid their objects would be wrong.
+            answers |= await self._ask(open_, in_context, now, fresh=False, pace=GENTLY)
         if len(answers) < len(asked):
-            # A busy server leaves single questions of many open; a list should not flicker for that.
-            open_ = [check for check in asked if check not in answers]
-            answers |= await self._ask(open_, in_context, now, fresh=False)
+            raise AuthorizationUnavailable("the relationship server left questions of a list open")
         held = tuple(object_ for object_ in objects if answers.get(Check(subject, relation, object_)) is True)
         return Held(held, revision, self._model.model_id, now)
 
@@ -225,12 +227,19 @@ class OpenFgaRelationships:
             raise AuthorizationUnavailable("the relationship server's changelog takes long to read") from exc
 
     async def _ask(
-        self, checks: Sequence[Check], in_context: InContext | None, now: float, *, fresh: bool
-    ) -> dict[Check, bool]:
+        self,
+        checks: Sequence[Check],
+        in_context: InContext | None,
+        now: float,
+        *,
+        fresh: bool,
+        pace: Pace = DECIDE,
+    ) -> dict[Check, bool | None]:
         about = self._about(in_context, now)
+        consistency = self._consistency(fresh)
         try:
             return await self._batches.ask(
-                checks, about=about, model=self._server_model, consistency=self._consistency(fresh)
+                checks, about=about, model=self._server_model, consistency=consistency, pace=pace
             )
         except AuthorizationUnavailable as exc:
             self._doubt(exc)

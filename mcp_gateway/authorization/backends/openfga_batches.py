@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import anyio
 
@@ -22,7 +22,18 @@ _log = logging.getLogger(__name__)
 
 _CHECKS_PER_BATCH = 50
 """What a server takes unless it is told otherwise."""
-_BATCHES_AT_ONCE = 8
+
+
+class Pace(NamedTuple):
+    """How much a server is asked at once; one that is asked too much leaves questions open."""
+
+    checks_per_batch: int
+    batches_at_once: int
+
+
+DECIDE = Pace(_CHECKS_PER_BATCH, 2)
+LIST = Pace(25, 2)
+GENTLY = Pace(10, 1)
 
 _serials = itertools.count(1)
 
@@ -35,13 +46,13 @@ class Batches:
         self._store = store
 
     async def ask(
-        self, checks: Sequence[Check], *, about: Mapping[str, Any], model: str, consistency: str
-    ) -> dict[Check, bool]:
-        """The questions that were answered yes or no. Raises what the client raises, and Mispinned."""
-        if len(checks) <= _CHECKS_PER_BATCH:
+        self, checks: Sequence[Check], *, about: Mapping[str, Any], model: str, consistency: str, pace: Pace = DECIDE
+    ) -> dict[Check, bool | None]:
+        """As `answered`. Raises what the client raises, and Mispinned."""
+        if len(checks) <= pace.checks_per_batch:
             return await self._batch(checks, about, model, consistency) if checks else {}
-        found: dict[Check, bool] = {}
-        limiter = anyio.CapacityLimiter(_BATCHES_AT_ONCE)
+        found: dict[Check, bool | None] = {}
+        limiter = anyio.CapacityLimiter(pace.batches_at_once)
         failures: list[AuthorizationUnavailable] = []
 
         async def one(chunk: Sequence[Check]) -> None:
@@ -53,15 +64,15 @@ class Batches:
                     tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
-            for start in range(0, len(checks), _CHECKS_PER_BATCH):
-                tasks.start_soon(one, checks[start : start + _CHECKS_PER_BATCH])
+            for start in range(0, len(checks), pace.checks_per_batch):
+                tasks.start_soon(one, checks[start : start + pace.checks_per_batch])
         if failures:
             raise failures[0]
         return found
 
     async def _batch(
         self, checks: Sequence[Check], about: Mapping[str, Any], model: str, consistency: str
-    ) -> dict[Check, bool]:
+    ) -> dict[Check, bool | None]:
         # Unlike any other request's, so that no answer can be taken for one to these questions.
         serial = next(_serials)
         asked = {f"{serial}-{number}": check for number, check in enumerate(checks)}
@@ -79,11 +90,14 @@ class Batches:
         return answered(asked, answer.body.get("result"))
 
 
-def answered(asked: Mapping[str, Check], result: object) -> dict[Check, bool]:
-    """The questions that were answered yes or no; raises AuthorizationUnavailable for answers nobody asked for."""
+def answered(asked: Mapping[str, Check], result: object) -> dict[Check, bool | None]:
+    """Yes, no, or None where the server says that there is no answer; what it left open is missing.
+
+    Raises AuthorizationUnavailable for answers nobody asked for.
+    """
     if not isinstance(result, dict):
         raise AuthorizationUnavailable("the relationship server answered no result")
-    found: dict[Check, bool] = {}
+    found: dict[Check, bool | None] = {}
     for identifier, item in cast(dict[str, object], result).items():
         if identifier not in asked:
             raise AuthorizationUnavailable("the relationship server answered a question nobody asked")
@@ -91,7 +105,7 @@ def answered(asked: Mapping[str, Check], result: object) -> dict[Check, bool]:
         if allowed is None:
             check, why = asked[identifier], _why(item)
             _log.warning("unanswered: %s %s %s: %s", check.subject, check.relation, check.object, why)
-        else:
+        if allowed is not None or _has_no_answer(item):
             found[asked[identifier]] = allowed
     return found
 
@@ -100,6 +114,12 @@ def _allowed(item: object) -> bool | None:
     one = cast(dict[str, object], item) if isinstance(item, dict) else {}
     allowed = one.get("allowed")
     return allowed if isinstance(allowed, bool) and one.get("error") is None else None
+
+
+def _has_no_answer(item: object) -> bool:
+    """The question itself is at fault: asking it again would not help."""
+    error: object = cast(dict[str, object], item).get("error") if isinstance(item, dict) else None
+    return isinstance(error, dict) and "input_error" in error
 
 
 def _why(item: object) -> str:

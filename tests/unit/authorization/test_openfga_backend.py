@@ -124,7 +124,7 @@ async def test_what_changes_something_and_what_follows_a_change_goes_round_the_c
     ],
 )
 def test_an_answer_that_is_not_yes_or_no_is_none(item: Any) -> None:
-    assert answered({"a": ASKED}, {"a": item}) == {}
+    assert answered({"a": ASKED}, {"a": item}).get(ASKED) is None
 
 
 def test_an_answer_that_is_missing_is_none_and_one_nobody_asked_for_spoils_them_all() -> None:
@@ -165,6 +165,42 @@ async def test_a_question_left_open_denies_as_undecided(double: OpenFgaDouble, f
     decision = await Authorization(far.openfga).decide(mira(), tool(), {}, now=time.time())
     assert not decision.allowed
     assert "relationship.unknown" in codes(decision)
+
+
+async def test_a_list_asks_again_what_a_busy_server_left_open_and_is_whole_or_refused(
+    double: OpenFgaDouble, far: Remote
+) -> None:
+    ids = [f"tool:tickets/{number}" for number in range(60)]
+    busy = {"error": {"internal_error": "deadline_exceeded", "message": "busy"}}
+    turns = itertools.count()
+
+    def answer(request: Request, *, well: Callable[[int], bool]) -> Said:
+        return Said({"result": {
+            check["correlation_id"]: {"allowed": True} if well(number) else busy
+            for number, check in enumerate(request.body["checks"])
+        }})  # fmt: skip
+
+    double.answer = instead("batch-check", lambda request: answer(request, well=lambda n: next(turns) >= 60 or n > 2))
+    held = await far.openfga.held(MIRA, "can_call", ids, in_context=BOUND, now=time.time())
+    assert list(held.objects) == ids
+    double.answer = instead("batch-check", lambda request: answer(request, well=lambda n: n > 2))
+    with pytest.raises(AuthorizationUnavailable, match="left questions"):
+        await far.openfga.held(MIRA, "can_call", ids, in_context=BOUND, now=time.time())
+
+
+async def test_an_object_the_server_has_no_answer_for_is_not_listed_and_hides_no_other(
+    double: OpenFgaDouble, far: Remote
+) -> None:
+    impossible = {"error": {"input_error": "authorization_model_resolution_too_complex", "message": "deep"}}
+
+    def answer(request: Request) -> Said:
+        [first, *others] = [check["correlation_id"] for check in request.body["checks"]]
+        return Said({"result": {first: impossible, **{one: {"allowed": True} for one in others}}})
+
+    double.answer = instead("batch-check", answer)
+    held = await far.openfga.held(MIRA, "can_call", ["tool:t/1", "tool:t/2"], in_context=BOUND, now=time.time())
+    assert held.objects == ("tool:t/2",)
+    assert len(double.asked("batch-check")) == 1
 
 
 async def test_a_server_that_stalls_is_given_up_in_time_and_then_not_asked_for_a_while(

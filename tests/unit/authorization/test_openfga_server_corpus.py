@@ -41,7 +41,7 @@ class Asking:
         answer = self._ask("check", {"tuple_key": _key(check), **self._about(given)})
         return _number(answer) if "code" in answer else answer["allowed"] is True
 
-    def batch(self, checks: Sequence[tuple[Check, Given]]) -> Mapping[Check, bool]:
+    def batch(self, checks: Sequence[tuple[Check, Given]]) -> Mapping[Check, bool | None]:
         asked = {f"q-{number}": check for number, (check, _) in enumerate(checks)}
         items = [
             {"correlation_id": identifier, "tuple_key": _key(check), **self._about(given)}
