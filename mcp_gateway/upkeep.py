@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
 _FIRST_RETRY_SECONDS = 1.0
+_ENDING_SECONDS = 1.0
+"""How long a disabled server's calls have to be ended for the reason that they are; then its connections are."""
 _ACTOR = "gateway"
 
 
@@ -49,6 +51,7 @@ class Upkeep:
         self._due: dict[str, float] = {}
         self._pause: dict[str, float] = {}
         self._seen: object = None
+        self._end_disabled_at: float | None = None
 
     async def declare(self) -> None:
         """Read the registry for the first time; raises OperatorError, because there is no good state to keep yet."""
@@ -62,6 +65,7 @@ class Upkeep:
         async with anyio.create_task_group() as tasks:
             while True:
                 await self._follow_store()
+                self._end_disabled(time.monotonic())
                 if self._stamp() != self._seen:
                     await self._reload()
                 for upstream in self._waiting(time.monotonic()):
@@ -69,8 +73,23 @@ class Upkeep:
                 await anyio.sleep(_TICK_SECONDS)
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        if any(change.kind == "reload" for change in changes):
+        kinds = {change.kind for change in changes}
+        if "reload" in kinds:
             self._seen = None
+        if "switch.on" in kinds:
+            self._upstreams.configure(self._enabled(tuple(self._catalog.upstreams.values())))
+        if "switch.off" in kinds:
+            self._end_disabled_at = time.monotonic() + _ENDING_SECONDS
+
+    def _end_disabled(self, now: float) -> None:
+        """End the sessions and processes of servers that were switched off, when the calls to them have ended."""
+        if self._end_disabled_at is not None and self._end_disabled_at <= now:
+            self._end_disabled_at = None
+            self._upstreams.configure(self._enabled(tuple(self._catalog.upstreams.values())))
+
+    def _enabled(self, upstreams: Sequence[Upstream]) -> list[Upstream]:
+        rows = {upstream.name: self._catalog.server(upstream.name) for upstream in upstreams}
+        return [upstream for upstream in upstreams if (row := rows[upstream.name]) is None or row.enabled]
 
     async def _follow_store(self) -> None:
         try:
@@ -94,7 +113,7 @@ class Upkeep:
             log.info("reloaded %s and %s", self._registry_dir, self._policies_dir)
 
     async def _declare(self, upstreams: Sequence[Upstream]) -> None:
-        self._upstreams.configure(upstreams)
+        self._upstreams.configure(self._enabled(upstreams))
         await self._catalog.declare(upstreams)
         self._due = dict.fromkeys((upstream.name for upstream in upstreams), 0.0)
 
@@ -128,8 +147,7 @@ class Upkeep:
 
     async def _refreshed(self, upstream: Upstream) -> str | None:
         """Why it could not be asked; what is switched off is left alone."""
-        server = self._catalog.server(upstream.name)
-        if server is not None and not server.enabled:
+        if not self._enabled((upstream,)):
             return None
         return (await self._review.refresh(upstream, _ACTOR)).error
 

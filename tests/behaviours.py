@@ -359,6 +359,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_kill_switches.py::test_a_disabled_user_loses_pages_api_and_event_stream",
     ),
     Promise(
+        "The process of a disabled server ends and is started anew.",
+        "README: take it away",
+        "flow/test_kill_switches.py::test_the_process_of_a_disabled_server_ends_and_is_started_anew",
+    ),
+    Promise(
         "Calls of others go on when one user is disabled.",
         "README: take it away",
         "flow/test_kill_switches.py::test_calls_of_others_go_on_when_one_user_is_disabled",
@@ -985,6 +990,16 @@ PROMISES: tuple[Promise, ...] = (
         "The server decides lists and calls alike.",
         "design: authorization, a real OpenFGA server",
         "flow/test_openfga_backend.py::test_the_server_decides_lists_and_calls_alike",
+    ),
+    Promise(
+        "Explain asks the server every side.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_explain_asks_the_server_every_side",
+    ),
+    Promise(
+        "A gateway whose server is not the right one does not start.",
+        "design: authorization, a real OpenFGA server",
+        "flow/test_openfga_backend.py::test_a_gateway_whose_server_is_not_the_right_one_does_not_start",
     ),
     Promise(
         "What another system deletes on the server is gone with the next call.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import httpx2
 import pytest
 
 from tests.support.gateway import PASSWORD, Installation, http_entry, install
+from tests.support.processes import ROOT
 from tests.support.sign_in import forms_of
 from tests.support.upstreams import RunningUpstream, running_upstream, until
 from tests.support.wire import Answered, ModernClient
@@ -227,6 +230,43 @@ async def test_calls_of_others_go_on_when_one_user_is_disabled(stage: Stage) -> 
         assert ended.reason == "access.ended"
         stage.upstream.record.release()
     assert answers[0].result["content"][0]["text"] == "done"
+
+
+async def test_the_process_of_a_disabled_server_ends_and_is_started_anew(tmp_path: Path) -> None:
+    (tmp_path / "upstream").mkdir()
+    command = [sys.executable, "-m", "tests.support.upstreams", str(tmp_path / "upstream")]
+    transport = {"type": "stdio", "command": command, "cwd": str(ROOT)}
+    entry = http_entry("local", "http://127.0.0.1:1/mcp", transport=transport)
+    gateway = await anyio.to_thread.run_sync(lambda: install(tmp_path / "gateway", registry={"local": entry}))
+
+    def prepared() -> str:
+        gateway.add_user("mira", calls="local")
+        gateway.let_agent_act(AGENT, "mira", server="local")
+        return gateway.token(user="mira", agent=AGENT, server="local")
+
+    token = await anyio.to_thread.run_sync(prepared)
+    with gateway.serving():
+        await anyio.to_thread.run_sync(lambda: gateway.wait_for_tools("local", count=5))
+        async with httpx2.AsyncClient(timeout=20) as http:
+            client = ModernClient(http, gateway.endpoint("local"), token)
+            for _ in range(2):
+                assert "result" in (await client.call("echo", {"text": "x"})).body
+                assert _running(command)
+                await anyio.to_thread.run_sync(partial(gateway.cli, "server", "disable", "local", "--reason", "r"))
+                assert (await client.call("echo", {"text": "x"})).reason == "tool.unavailable"
+                await until(lambda: not _running(command), seconds=WITHIN_SECONDS)
+                await anyio.to_thread.run_sync(partial(gateway.cli, "server", "enable", "local"))
+
+
+def _running(command: Sequence[str]) -> list[str]:
+    """The processes of this very command line."""
+    wanted = "\0".join(command).encode() + b"\0"
+    found: list[str] = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cmdline").read_bytes() == wanted:
+                found.append(process.name)
+    return found
 
 
 def _add_user(gateway: Installation, name: str) -> None:
