@@ -9,11 +9,11 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
@@ -177,6 +177,39 @@ class OpenFgaSettings(_Strict):
         return self
 
 
+class SpiceDbSettings(_Strict):
+    """A SpiceDB server that holds the relationships and answers every question. Experimental; needs the extra `spicedb`."""
+
+    backend: Literal["spicedb"] = Field(
+        description="Experimental: held to the backends' contract, and to nothing more."
+    )
+    endpoint: str = Field(
+        pattern=r"^[^/@\s]+:\d{1,5}$", description="host:port of its gRPC API; over TLS unless it is loopback."
+    )
+    token_file: Path = Field(description="A file, 0600, with the server's preshared key.")
+    timeout: float = Field(default=2.0, ge=0.05, le=30, description="Seconds a question may take.")
+
+
+def _which(value: object) -> str | None:
+    """The kind of backend a value means; what is wrong with it is then said of that kind alone."""
+    named: object = cast(dict[str, object], value).get("backend") if isinstance(value, dict) else value
+    if isinstance(value, OpenFgaSettings | SpiceDbSettings):
+        named = value.backend
+    return {"embedded": "embedded", "openfga": "openfga", "replica": "openfga", "spicedb": "spicedb"}.get(str(named))
+
+
+Relationships: TypeAlias = Annotated[
+    Annotated[Literal["embedded"], Tag("embedded")]
+    | Annotated[OpenFgaSettings, Tag("openfga")]
+    | Annotated[SpiceDbSettings, Tag("spicedb")],
+    Discriminator(
+        _which,
+        custom_error_type="backend",
+        custom_error_message="must be `embedded`, or a mapping with `backend: openfga`, `replica` or `spicedb`",
+    ),
+]
+
+
 class AuditSettings(_Strict):
     durability: Literal["by_risk", "host"] = Field(
         default="by_risk",
@@ -214,7 +247,7 @@ class Settings(_Strict):
         default=Mode.ENFORCE,
         description="`observe`: what a missing right or a rule would deny is let through and recorded; registry entries, tools and rules may say otherwise.",
     )
-    relationships: Literal["embedded"] | OpenFgaSettings = Field(
+    relationships: Relationships = Field(
         default="embedded", description="Where relationships are evaluated: in this process, or by a server."
     )
     discovery_seconds: float = Field(default=60, ge=1, description="Between two looks at an upstream's tools.")

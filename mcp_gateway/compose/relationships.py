@@ -10,7 +10,7 @@ import importlib
 import ipaddress
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
@@ -31,7 +31,7 @@ from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.compose.replica import Replicated
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError, UpstreamFailure
 from mcp_gateway.model.reasons import REASONS
-from mcp_gateway.settings import OpenFgaSettings, Settings
+from mcp_gateway.settings import OpenFgaSettings, Settings, SpiceDbSettings
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.data_dir import DataDir
 from mcp_gateway.upstream.addresses import networks, resolve, vet_all
@@ -149,7 +149,11 @@ async def backend(settings: Settings, data_dir: DataDir, database: Database) -> 
     if isinstance(chosen, str):
         yield Embedded()
         return
-    credential, reach = _credential(chosen), _resolver(chosen.url, chosen.network)
+    if isinstance(chosen, SpiceDbSettings):
+        async with (await _spicedb())(chosen, data_dir, database) as made:
+            yield made
+        return
+    credential, reach = _credential(chosen), reaching(chosen.url, chosen.network)
     # A quarter of a second of imports, beside which the start goes on.
     sdk = await anyio.to_thread.run_sync(importlib.import_module, "mcp_gateway.authorization.backends.openfga_admin")
 
@@ -178,6 +182,16 @@ async def backend(settings: Settings, data_dir: DataDir, database: Database) -> 
         yield remote if chosen.backend == "openfga" else Replicated(remote)
 
 
+async def _spicedb() -> Callable[[SpiceDbSettings, DataDir, Database], AbstractAsyncContextManager[Backend]]:
+    """Its client is an extra, and takes a second to import."""
+    try:
+        module = await anyio.to_thread.run_sync(importlib.import_module, "mcp_gateway.compose.spicedb")
+    except ModuleNotFoundError as exc:
+        remedy = "Install mcp-gateway[spicedb]"
+        raise OperatorError("needs the extra `spicedb`", where="relationships.backend", remedy=remedy) from exc
+    return module.spicedb
+
+
 def _credential(chosen: OpenFgaSettings) -> Credential:
     if chosen.token_file is not None:
         return TokenFile(chosen.token_file)
@@ -190,11 +204,11 @@ def _credential(chosen: OpenFgaSettings) -> Credential:
         secret_file=oauth.secret_file,
         audience=oauth.audience,
         scope=oauth.scope,
-        post=form_poster(_resolver(oauth.token_url, chosen.network), timeout_seconds=chosen.timeout),
+        post=form_poster(reaching(oauth.token_url, chosen.network), timeout_seconds=chosen.timeout),
     )
 
 
-def _resolver(url: str, network: Sequence[str]) -> Resolve:
+def reaching(url: str, network: Sequence[str]) -> Resolve:
     """Finds addresses the settings allow; in the clear only those of a range they name."""
     allowed = networks(network)
     in_the_clear = url.startswith("http:")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,24 @@ async def test_what_another_system_deletes_on_the_server_is_gone_with_the_next_c
     assert (await client.call("ticket_get", {"id": "T-391"})).reason == "tool.unavailable"
     await anyio.to_thread.run_sync(lambda: world.server.write(world.store, delegation))
     assert "result" in (await client.call("ticket_get", {"id": "T-391"})).body
+
+
+async def test_explain_asks_the_server_every_side(world: World) -> None:
+    asked = ("--user", "mira", "--agent", AGENT, "--tool", "tickets/ticket_delete")
+    said = await anyio.to_thread.run_sync(lambda: world.gateway.json("explain", *asked))
+    assert (said["allowed"], [one["code"] for one in said["reasons"]]) == (False, ["agent.not_granted"])
+    assert any(check["relation"] == "user_can_call" and check["answer"] for check in said["checks"])
+
+
+async def test_a_gateway_whose_server_is_not_the_right_one_does_not_start(world: World, tmp_path: Path) -> None:
+    other = world.server.new_store()
+    wrong = install(tmp_path / "gateway", registry={}, relationships="embedded")
+    whole = json.loads(wrong.config.read_text())
+    relationships = settings(tmp_path, world.server, other)
+    wrong.config.write_text(json.dumps({**whole, "relationships": relationships}))
+    with pytest.raises(CommandFailed, match=r"(?s)ended with 1.*relationships publish") as raised:
+        await anyio.to_thread.run_sync(lambda: wrong.cli("serve", "--quiet"))
+    assert "Traceback" not in str(raised.value)
 
 
 async def test_a_revocation_is_on_the_server_when_the_command_returns(world: World, client: ModernClient) -> None:
