@@ -1,6 +1,6 @@
 """Hundreds of grants on one server: which of them can be this request's, known before there is a tuple.
 
-`grant#effective` needs `audience`, which is only written, and `acting_for from agent`, which only
+`grant#effective` needs `audience`, which is written, and `acting_for from agent`, which only
 the agent of the request has. So a query goes from its user to the audiences, or from its agent to
 the agent's grants, whichever is less, and skips every other grant. It skips nothing that could be
 true: conditions are ignored on the way, and what is left is asked in full.
@@ -14,8 +14,8 @@ from typing import NamedTuple
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.references import memberships
 from mcp_gateway.authorization.engine.wayback import Tracked
-from mcp_gateway.authorization.language.analysis import only_written, parents
-from mcp_gateway.authorization.language.syntax import Computed, From, Intersection, Rewrite
+from mcp_gateway.authorization.language.analysis import parents
+from mcp_gateway.authorization.language.syntax import Computed, Direct, From, Intersection, Rewrite
 
 CONTEXTUAL = "in_context"
 """Comes with the request and is never stored."""
@@ -29,32 +29,33 @@ class Narrowing(NamedTuple):
     parent: str
     """`grant#agent`: written for an object that is."""
     written: str
-    """`grant#audience`: written for the subject, or for something it is a member of."""
+    """`grant#audience`: written for the subject, or for something it is in."""
+    unknown: tuple[str, ...] = ()
+    """Kinds `written` may be written for of which the way back does not tell who is in them, as `tenant#member`."""
 
 
 def narrowings(model: Model) -> dict[str, Narrowing]:
     """By intersection; those without any such part are left out."""
-    members = only_written(model.relations)
-    contextual = _contextual(model)
+    leading, contextual = memberships(model), _contextual(model)
     found: dict[str, Narrowing] = {}
     for object_type, definitions in model.relations.items():
         for name, definition in definitions.items():
             rewrite = definition.rewrite
             computed = [f"{object_type}#{part.relation}" for part in _parts(rewrite) if isinstance(part, Computed)]
-            written = (
-                one
-                for one in computed
-                if one in members and one not in contextual and _tells_apart(model.accepted[one])
-            )
+            written = (one for one in computed if _is_written(model, one) and _tells_apart(model.accepted[one]))
             through = (
                 f"{object_type}#{part.tupleset}"
                 for part in _parts(rewrite)
                 if isinstance(part, From) and contextual.issuperset(parents(model.relations, object_type, part))
             )
             key = f"{object_type}#{name}"
-            one = Narrowing(key in contextual, next(through, ""), next(written, ""))
-            if any(one):
-                found[key] = one
+            if key in contextual:
+                found[key] = Narrowing(True, "", "")
+                continue
+            parent, tells = next(through, ""), next(written, "")
+            if parent or tells:
+                unknown = (kind for kind in model.accepted.get(tells, ()) if "#" in kind and kind not in leading)
+                found[key] = Narrowing(False, parent, tells, tuple(unknown))
     return found
 
 
@@ -84,6 +85,11 @@ def _parts(rewrite: Rewrite) -> Iterator[Rewrite]:
         yield from rewrite.parts
     elif isinstance(rewrite, Computed):
         yield rewrite
+
+
+def _is_written(model: Model, kind: str) -> bool:
+    object_type, _, relation = kind.partition("#")
+    return relation != CONTEXTUAL and isinstance(model.relations[object_type][relation].rewrite, Direct)
 
 
 def _tells_apart(accepted: Iterable[str]) -> bool:

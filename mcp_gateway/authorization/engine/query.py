@@ -159,7 +159,8 @@ class Query:
                 return by_agent
         if not narrowing.written or narrowing.written in self.overlaid:
             return by_agent
-        by_user = back.narrowed_by_any(narrowing.written, suffix, (self.subject, self.wildcard, *closure.possible))
+        subjects = (self.subject, self.wildcard, *closure.possible, *narrowing.unknown)
+        by_user = back.narrowed_by_any(narrowing.written, suffix, subjects)
         return by_user if by_agent is None or len(by_user) < len(by_agent) else by_agent
 
     def _added(self, memberships: Collection[str]) -> list[str] | None:

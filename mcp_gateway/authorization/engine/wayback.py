@@ -51,7 +51,10 @@ class WayBack:
         self._conditional: _Table = {}
         """Subject -> usersets it is in as long as a condition holds."""
         self._narrowing: dict[tuple[str, str], _Table] = {one: {} for one in tracked.narrowing}
-        """Subject -> usersets that can count for it, whether its own tuple has a condition or not."""
+        """Subject -> usersets that can count for it, whether its own tuple has a condition or not.
+
+        A userset nobody knows the members of, such as `tenant:acme#member`, stands there by its kind.
+        """
         self._closures: dict[str, Closure] = {}
         self._kept = 0
 
@@ -63,7 +66,7 @@ class WayBack:
     ) -> None:
         """`name` may give a string that stands in memory already for one that says the same."""
         for suffix in self._suffixes.get(kind, ()):
-            _add(self._narrowing[kind, suffix], subject, name(object_ + suffix))
+            _add(self._narrowing[kind, suffix], self._known_as(subject), name(object_ + suffix))
         if kind in self.tracked.memberships:
             _add(
                 self._conditional if conditional else self._plain, subject, name(f"{object_}#{kind.partition('#')[2]}")
@@ -71,7 +74,7 @@ class WayBack:
 
     def remove(self, kind: str, object_: str, subject: str, *, conditional: bool) -> None:
         for suffix in self._suffixes.get(kind, ()):
-            _remove(self._narrowing[kind, suffix], subject, object_ + suffix)
+            _remove(self._narrowing[kind, suffix], self._known_as(subject), object_ + suffix)
         if kind in self.tracked.memberships:
             _remove(self._conditional if conditional else self._plain, subject, f"{object_}#{kind.partition('#')[2]}")
 
@@ -88,6 +91,13 @@ class WayBack:
             elif names is not None:
                 found += names
         return found
+
+    def _known_as(self, subject: str) -> str:
+        object_, hash_, relation = subject.partition("#")
+        if not hash_:
+            return subject
+        kind = f"{object_.partition(':')[0]}#{relation}"
+        return subject if kind in self.tracked.memberships else kind
 
     def closure(self, subject: str, wildcard: str, added: Sequence[str] = ()) -> Closure:
         """All that `subject`, or everybody like it, is in; `added` is what this request says besides."""
