@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from mcp_gateway.audit import Journal
 from mcp_gateway.authorization import Authorization, public_code
@@ -41,6 +41,9 @@ from mcp_gateway.model.tool import Risk, Tool
 from mcp_gateway.storage import ChangeFeed
 from mcp_gateway.upstream import Upstreams
 
+Called: TypeAlias = tuple[Request, str, Mapping[str, Any]]
+"""A `tools/call` under way: request, tool name, arguments. A plain tuple, because every call makes one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolList:
@@ -50,14 +53,6 @@ class ToolList:
     visible: frozenset[ToolId]
     generation: int
     """Of the catalog; with `visible` it identifies the answer."""
-
-
-class Called(NamedTuple):
-    """A `tools/call` under way."""
-
-    request: Request
-    name: str
-    arguments: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +100,10 @@ class Gateway:
             await self.follow()
             self.identity.refuse_ended(principal)
             if called is not None:
-                request = called.request
-                tool = self.catalog.resolve(request.endpoint, called.name)
-                decision = await self.authorization.decide(
-                    principal, tool, called.arguments, now=time.time(), request=request
-                )
-                admit(request, principal, tool, called.arguments, decision)
+                request, name, arguments = called
+                tool = self.catalog.resolve(request.endpoint, name)
+                decision = await self.authorization.decide(principal, tool, arguments, now=time.time(), request=request)
+                admit(request, principal, tool, arguments, decision)
         except Unavailable as exc:
             # A store that cannot be asked takes nothing back from what was admitted; the operator's stop does.
             return exc if exc.code == "gateway.disabled" else None

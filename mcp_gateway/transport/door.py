@@ -100,7 +100,7 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
 
 
 async def _request(exchange: Exchange, receive: Receive) -> None:
-    exchange.flight.recheck = exchange.recheck
+    exchange.flight.request = exchange
     if exchange.era is Era.MODERN:
         exchange.flight.watch(receive)
         await modern.answer(exchange)

@@ -111,8 +111,8 @@ class Exchange:
             raise BadRequest("params.name must be text")
         if not isinstance(arguments, dict):
             raise BadRequest("params.arguments must be an object")
-        self.called = called = Called(request, name, arguments)
-        answer = await self.parts.gateway.call_tool(request, self.principal, name, called.arguments, self.reply.notify)
+        self.called = (request, name, arguments)
+        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self.reply.notify)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
         if answer.result is not None:
             await self._relay(bridge.call_result(answer.result, client=self.era))
         else:
@@ -125,7 +125,7 @@ class Exchange:
 
     async def refuse_ended(self, refusal: GatewayError) -> None:
         """Record that the right to this request ended while it ran, and say so; always raises."""
-        name = self.called.name if self.called else None
+        name = self.called[1] if self.called else None
         await self.parts.gateway.record_ended(self.reply.request_id, self.principal, name, refusal)
         raise AccessDenied(None, code="access.ended") from refusal
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
@@ -29,8 +29,14 @@ _BODY_IDLE_SECONDS = 15.0
 """Between two pieces of a request body."""
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Recheck: TypeAlias = Callable[[], Awaitable[GatewayError | None]]
-"""What would refuse the request now, None while nothing does."""
+
+
+class Recheckable(Protocol):
+    """A request that is known well enough to be asked about again."""
+
+    async def recheck(self) -> GatewayError | None:
+        """What would refuse it now, None while nothing does."""
+        ...
 
 
 class Flight:
@@ -43,8 +49,8 @@ class Flight:
         "heard_at",
         "key",
         "receive",
-        "recheck",
         "refusal",
+        "request",
         "too_slow",
         "watcher",
     )
@@ -58,8 +64,8 @@ class Flight:
         """When the last bytes of the body arrived; None once it is complete."""
         self.receive: Receive | None = None
         self.watcher: anyio.CancelScope | None = None
-        self.recheck: Recheck | None = None
-        """Set once the request is known."""
+        self.request: Recheckable | None = None
+        """Set once it is known."""
         self.refusal: GatewayError | None = None
         """Why it was ended: the right to it is gone."""
         self.client_gone = False
@@ -127,7 +133,7 @@ class InFlight:
     def leave(self, flight: Flight) -> None:
         self._flights.discard(flight)
         # It leads back to the exchange; without the circle both are freed at once and not by the collector.
-        flight.recheck = None
+        flight.request = None
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
         if flight.watcher is not None:
@@ -162,10 +168,10 @@ class InFlight:
 
 
 async def _refuse_if_refused(flight: Flight) -> None:
-    if flight.recheck is None or flight.refusal is not None:
+    if flight.request is None or flight.refusal is not None:
         return
     try:
-        refusal = await flight.recheck()
+        refusal = await flight.request.recheck()
     except Exception:
         # It was let through; that it cannot be asked again is for operators, and for the next round.
         log.exception("a request under way could not be asked again")
