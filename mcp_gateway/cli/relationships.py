@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples
 
 if TYPE_CHECKING:
     from mcp_gateway.compose.relationships import Remote
+    from mcp_gateway.compose.spicedb import SpiceDb
 
 app = typer.Typer(help="Where relationships are kept and decided: here, or on a server.", no_args_is_help=True)
 
@@ -42,6 +43,8 @@ async def status(desk: Desk) -> None:
     }
     if (remote := remote_of(office.relationships)) is not None:
         said |= {"backend": remote.settings.backend, **await _server_status(remote)}
+    elif (spicedb := _spicedb(desk)) is not None:
+        said |= {"backend": "spicedb (experimental)", **await _spicedb_status(spicedb)}
     desk.terminal.answer(said, *(f"{name}: {value}" for name, value in said.items()))
 
 
@@ -55,6 +58,11 @@ async def publish(
     """Write the policies' model to the relationship server, where it does not have it yet."""
     from mcp_gateway.compose.publishing import publish as published
 
+    if (spicedb := _spicedb(desk)) is not None:
+        await desk.office.journal.event("relationships.published", desk.actor, endpoint=spicedb.settings.endpoint)
+        await spicedb.publish(desk.office.vocabulary.model)
+        desk.terminal.answer({"written": True}, "the schema is published")
+        return
     remote = _remote(desk)
     made = await published(desk.office, remote, actor=desk.actor, new_store=new_store)
     done = "is published" if made.written else "was there"
@@ -118,6 +126,22 @@ async def _server_status(remote: Remote) -> dict[str, Any]:
     try:
         said["model_id"] = await remote.pinned()
         await remote.verify()
+    except Unavailable as exc:
+        return {**said, "state": "unusable", "problem": str(exc)}
+    return {**said, "state": "usable"}
+
+
+def _spicedb(desk: Desk) -> SpiceDb | None:
+    """The SpiceDB server of the settings, whose module only then is imported."""
+    named = desk.office.settings.relationships
+    return cast("SpiceDb", desk.office.relationships) if getattr(named, "backend", None) == "spicedb" else None
+
+
+async def _spicedb_status(spicedb: SpiceDb) -> dict[str, Any]:
+    said: dict[str, Any] = {"endpoint": spicedb.settings.endpoint}
+    said["changes_not_relayed"] = await spicedb.relay.behind()
+    try:
+        await spicedb.verify()
     except Unavailable as exc:
         return {**said, "state": "unusable", "problem": str(exc)}
     return {**said, "state": "usable"}

@@ -80,7 +80,7 @@ class SpiceDbRelationships:
         self._schema = schema
         self._client = client
         self._relay = relay
-        self._sink = sink
+        self.sink = sink
         self._preparing = anyio.Lock()
         self._verified_at = -1
         self._refusal: str | None = None
@@ -118,9 +118,9 @@ class SpiceDbRelationships:
         before = self._client.failures
         if not await self._client.has_schema(self._schema.text):
             raise self._refuse("relationship.wrong_model", "the server's schema is not the one of the policies")
-        for relation in sorted(self._sink.tuples.binding_relations):
+        for relation in sorted(self.sink.tuples.binding_relations):
             for one in await self._client.read(RelationshipFilter(optional_relation=relation)):
-                if one not in self._sink.tuples.bindings_of(name_of(one.resource)):
+                if one not in self.sink.tuples.bindings_of(name_of(one.resource)):
                     problem = f"{name_of(one.resource)} {relation} is not bound to itself; delete that"
                     raise self._refuse("relationship.in_context_stored", problem)
         self._refusal, self._verified_at = None, before
@@ -212,8 +212,8 @@ class SpiceDbRelationships:
             RelationshipFilter(resource_type=wanted.object_type, optional_resource_id=wanted.object_id)
         )
         here = EmbeddedRelationships(self._model)
-        bound = self._sink.tuples.binding_relations
-        rows = (self._sink.tuples.tuple(one) for one in found if one.relation not in bound)
+        bound = self.sink.tuples.binding_relations
+        rows = (self.sink.tuples.tuple(one) for one in found if one.relation not in bound)
         here.replace(rows, revision=self._revision)
         return await here.expand(object_, relation, in_context=in_context)
 
@@ -259,8 +259,8 @@ class SpiceDbRelationships:
     def _consistency(self, fresh: bool) -> Consistency:
         if fresh or time.monotonic() - self._relay.moved_at < _CACHE_SECONDS:
             return _FULLY
-        if self._sink.written_at:
-            return Consistency(at_least_as_fresh=ZedToken(token=self._sink.written_at))
+        if self.sink.written_at:
+            return Consistency(at_least_as_fresh=ZedToken(token=self.sink.written_at))
         return Consistency(minimize_latency=True)
 
     def _refuse(self, reason: str, problem: str) -> Unusable:
