@@ -74,6 +74,21 @@ def until(text: str | None, *, now: float) -> float | None:
         ) from exc
 
 
+def since(text: str | None, *, now: float) -> float | None:
+    """`7d` ago, or an ISO 8601 moment (local time when it names no zone), as seconds since the epoch."""
+    if text is None:
+        return None
+    duration = _DURATION.fullmatch(text)
+    if duration:
+        return now - int(duration[1]) * _SECONDS[duration[2]]
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError) as exc:
+        raise OperatorError(
+            "must be a duration such as 7d or 12h, or a moment such as 2027-01-31T18:00", where=f"--since {text}"
+        ) from exc
+
+
 def call_arguments(text: str) -> Mapping[str, Any]:
     """A JSON object; the value is never repeated in an error."""
     try:

@@ -5,27 +5,22 @@ from __future__ import annotations
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 
+from mcp_gateway.cli import policy_change
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.exits import Exit
-from mcp_gateway.settings import Settings
+from mcp_gateway.cli.policy_files import PolicyOption, RegistryOption, candidate_of
 
 if TYPE_CHECKING:
-    from mcp_gateway.policy.candidate import Candidate
     from mcp_gateway.policy.verdict import Run
 
 app = typer.Typer(help="Check, test and compare the policy files.", no_args_is_help=True)
+policy_change.register(app)
 
-PolicyOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--policy", help="Folder of policy files; default: the settings' policies.")
-]
-RegistryOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--registry", help="Folder of registry entries; default: the settings' registry.")
-]
 TESTS = "tests"
 
 
@@ -64,20 +59,6 @@ def test(
     front.terminal.answer(found.as_dict(), *_lines(found))
     if found.failed:
         raise typer.Exit(Exit.REFUSED)
-
-
-def candidate_of(settings: Settings, policy: Path | None, registry: Path | None) -> Candidate:
-    """The policy in force, or the one in other folders; raises OperatorError for the first thing that is wrong."""
-    from mcp_gateway.authorization.rules import load_rules
-    from mcp_gateway.catalog import registry as entries
-    from mcp_gateway.compose.office import policies
-    from mcp_gateway.policy.candidate import Candidate
-
-    directory = policy or settings.policies
-    upstreams = entries.load(registry or settings.registry)
-    model = policies(directory, upstreams)
-    book = load_rules(directory, model=model, upstreams=upstreams, mode=settings.mode)
-    return Candidate(model, {upstream.name: upstream for upstream in upstreams}, book)
 
 
 def _lines(found: Run) -> list[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, Model
 from mcp_gateway.authorization.rules import NO_RULES, RuleBook
 from mcp_gateway.catalog.catalog import tool_of
-from mcp_gateway.model.ids import server_id
+from mcp_gateway.model.ids import encode, server_id
 from mcp_gateway.model.tool import ReviewState, Risk, Tool, Upstream
 from mcp_gateway.storage.catalog import ToolRow
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -37,6 +38,14 @@ class Candidate:
             return None
         policy = upstream.tools.get(name)
         return policy.risk if policy else upstream.default_risk
+
+    def plain_name(self, server: str, encoded: str) -> str:
+        """A tool's name as its server and the registry spell it, from the part of its id."""
+        upstream = self.upstreams.get(server)
+        for name in upstream.tools if upstream else ():
+            if name == encoded or encode(name) == encoded:
+                return name
+        return unquote(encoded)
 
     def approved(self, server: str, name: str, *, digest: str = "") -> Tool | None:
         """A tool as it would be once discovered and approved; None when no entry declares its server."""

@@ -122,7 +122,7 @@ def test_the_commands_are_these() -> None:
         *(f"access {verb}" for verb in ("add", "remove", "list", "import")),
         *(f"grant {verb}" for verb in ("add", "list", "show", "extend", "revoke")),
         *(f"delegation {verb}" for verb in ("add", "list", "end")),
-        *(f"policy {verb}" for verb in ("validate", "test")),
+        *(f"policy {verb}" for verb in ("validate", "test", "diff", "plan", "observed")),
         *(f"audit {verb}" for verb in ("tail", "show", "verify")),
     }
 

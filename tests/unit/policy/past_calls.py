@@ -1,0 +1,165 @@
+"""Calls that were decided and recorded by the parts that decide and record, to be judged again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+
+from mcp_gateway.audit import record
+from mcp_gateway.audit.record import Record
+from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load_model
+from mcp_gateway.authorization.rules import load_rules
+from mcp_gateway.catalog import registry
+from mcp_gateway.model.call import Era, Request
+from mcp_gateway.model.ids import AgentId, UserId
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.policy.candidate import Candidate, facts
+from mcp_gateway.policy.diff import Difference, compare
+from mcp_gateway.storage import Change
+from mcp_gateway.storage.relationships import RelationshipTuple
+from tests.unit.policy.files import MODEL, NOW, written
+
+MIRA, OMAR = UserId("user:local/mira"), UserId("user:local/omar")
+DOCS = AgentId("agent:local/docs")
+SCOPES = frozenset({"mcp:read", "mcp:write"})
+
+ENTRY: Mapping[str, Any] = {
+    "name": "tickets",
+    "description": "Tickets",
+    "owner": "platform@example.com",
+    "transport": {"type": "http", "url": "http://127.0.0.1:1/mcp"},
+    "tools": {
+        "get": {"risk": "read", "resources": [{"relation": "can_read", "type": "ticket", "pointer": "/id"}]},
+        "set": {"risk": "write", "resources": [{"relation": "can_write", "type": "ticket", "pointer": "/id"}]},
+        "ping": {"risk": "read"},
+    },
+}
+ROWS = (
+    f"{MIRA} writer server:tickets",
+    f"{MIRA} delegator {DOCS}",
+    f"{OMAR} delegator {DOCS}",
+    f"{DOCS}#acting_for agent_writer server:tickets",
+    "server:tickets server ticket:tickets/T-1",
+    "server:tickets server ticket:tickets/T-2",
+    f"{MIRA} viewer ticket:tickets/T-1",
+    f"{MIRA} editor ticket:tickets/T-2",
+)
+
+
+def entry(**tools: Mapping[str, Any] | None) -> str:
+    """The registry entry with some tools said otherwise; None takes one away."""
+    said = {**ENTRY["tools"], **tools}
+    return json.dumps({**ENTRY, "tools": {name: one for name, one in said.items() if one is not None}})
+
+
+def policy(
+    folder: Path, *, tickets: str | None = None, model: tuple[str, str] = ("", ""), rules: str | None = None
+) -> Candidate:
+    """A policy of its own in `folder`: what ships, with one text of the model in the place of another."""
+    written(folder, tickets or entry(), "registry/tickets.yaml")
+    for name in ("fga.mod", "gateway.fga", "tickets.fga"):
+        written(folder, (MODEL / name).read_text().replace(*model), f"policies/{name}")
+    if rules is not None:
+        written(folder, rules, "policies/rules.yaml")
+    upstreams = registry.load(folder / "registry")
+    loaded = load_model(folder / "policies")
+    book = load_rules(folder / "policies", model=loaded, upstreams=upstreams)
+    return Candidate(loaded, {upstream.name: upstream for upstream in upstreams}, book)
+
+
+def row(text: str) -> RelationshipTuple:
+    subject, relation, object_ = text.split(" ")
+    return RelationshipTuple(object_, relation, subject)
+
+
+@dataclass(slots=True)
+class Installed:
+    """A gateway's memory: its changelog and its audit, under the policy in force."""
+
+    policy: Candidate
+    changes: list[Change] = field(default_factory=list[Change])
+    records: list[Record] = field(default_factory=list[Record])
+
+    def write(self, *texts: str, gone: bool = False) -> None:
+        for text in texts:
+            self._change(row(text), "tuple.deleted" if gone else "tuple.written")
+
+    def discover(self) -> None:
+        """Every declared tool is approved."""
+        for name in self.policy.upstreams["tickets"].tools:
+            tool = self.policy.approved("tickets", name)
+            assert tool is not None
+            for fact in facts(tool):
+                self._change(fact, "tuple.written")
+
+    def call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        user: UserId = MIRA,
+        agent: AgentId = DOCS,
+        scopes: frozenset[str] = SCOPES,
+        memberships: tuple[tuple[str, str], ...] = (),
+        address: str | None = None,
+    ) -> bool:
+        """Decide a call and put it on record; whether it was allowed."""
+        number = len(self.records) + 1
+        principal = Principal(user, agent, scopes, "http://gw/mcp", "jti", 0, memberships=memberships)
+        request = Request(f"r-{number}", Era.MODERN, "2026-07-28", None, None, {}, None, address=address)
+        return anyio.run(self._call, principal, request, name, dict(arguments or {}), NOW + number)
+
+    async def _call(
+        self, principal: Principal, request: Request, name: str, arguments: dict[str, Any], now: float
+    ) -> bool:
+        relationships = EmbeddedRelationships(self.policy.model)
+        relationships.replace((), revision=0)
+        await relationships.follow(self.changes)
+        tool = self.policy.approved("tickets", name, digest="d")
+        assert tool is not None
+        decides = Authorization(relationships, book=self.policy.book)
+        decision = await decides.decide(principal, tool, arguments, now=now, request=request)
+        fields = record.asked("intent" if decision.allowed else "decision", request, "tools/call", principal)
+        fields.update(record.about_tool(tool))
+        fields.update(record.about_decision(decision))
+        fields.update(record.about_arguments(arguments))
+        line, _ = record.seal(fields, seq=len(self.records) + 1, prev=record.GENESIS, writer="w", at=now)
+        self.records.append(record.parse(line))
+        return decision.allowed
+
+    def against(self, other: Candidate, *, records: Sequence[Record] | None = None) -> Difference:
+        """What `other` makes of everything that was recorded."""
+
+        async def compared() -> Difference:
+            given = self.records if records is None else records
+            return await compare(given, self.changes, now=other, then=self.policy)
+
+        return anyio.run(compared)
+
+    def without(self, *members: str) -> list[Record]:
+        """The records as an older gateway would have written them."""
+        return [{name: value for name, value in one.items() if name not in members} for one in self.records]
+
+    def _change(self, one: RelationshipTuple, kind: str) -> None:
+        payload = {"object": one.object, "relation": one.relation, "subject": one.subject, "condition": None}
+        revision = len(self.changes) + 1
+        self.changes.append(Change(revision, NOW + revision, "os:test", kind, orjson.loads(orjson.dumps(payload))))
+
+
+def installed(policy: Candidate, *rows: str) -> Installed:
+    made = Installed(policy)
+    made.discover()
+    made.write(*(rows or ROWS))
+    return made
+
+
+def with_other_answers(one: Record) -> Record:
+    """A record whose first answer is not what these relationships give."""
+    (subject, relation, object_, answer), *rest = one["questions"]
+    return {**one, "questions": [[subject, relation, object_, not answer], *rest]}

@@ -1,0 +1,269 @@
+"""Recorded decisions under changed policy: each flip is named, and what a record cannot tell is not guessed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mcp_gateway.policy.candidate import Candidate
+from mcp_gateway.policy.diff import Difference
+from tests.unit.policy.past_calls import (
+    DOCS,
+    ENTRY,
+    MIRA,
+    OMAR,
+    ROWS,
+    Installed,
+    entry,
+    installed,
+    policy,
+    with_other_answers,
+)
+
+READ = frozenset({"mcp:read"})
+RULES = """\
+rules:
+  - id: {id}
+    description: A rule of a test.
+    when: {{servers: [tickets]}}
+    require: {require}
+    mode: {mode}
+"""
+
+
+def rules(require: str, *, mode: str = "enforce", name: str = "a-rule") -> str:
+    return RULES.format(id=name, require=require, mode=mode)
+
+
+def flips(found: Difference) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    return [(flip.past.name, flip.before, flip.now.effect, flip.now.codes) for flip in found.flips]
+
+
+def doubts(found: Difference) -> list[tuple[str, ...]]:
+    return [flip.now.unknown for flip in found.undecidable]
+
+
+@pytest.fixture
+def then(tmp_path: Path) -> Installed:
+    return installed(policy(tmp_path / "then"))
+
+
+def test_the_same_policy_changes_nothing(then: Installed, tmp_path: Path) -> None:
+    assert then.call("get", {"id": "T-1"})
+    assert not then.call("set", {"id": "T-1"})
+    assert not then.call("get", {})
+    assert not then.call("get", {"id": "T-1"}, user=OMAR)
+    found = then.against(policy(tmp_path / "now"))
+    assert (found.decisions, found.unchanged, found.other_reasons) == (4, 4, 0)
+    assert found.totals()["undecidable"] == 0
+
+
+def test_a_model_that_asks_for_more_flips_what_it_no_longer_allows(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {"id": "T-1"})
+    then.call("get", {"id": "T-2"})
+    stricter = ("define can_read: viewer and", "define can_read: editor and")
+    found = then.against(policy(tmp_path / "now", model=stricter))
+    assert flips(found) == [("get", "allow", "deny", ("resource.user_not_allowed",))]
+    assert found.unchanged == 1
+
+
+def test_each_decision_is_judged_by_the_relationships_of_its_own_moment(then: Installed, tmp_path: Path) -> None:
+    assert then.call("ping")
+    then.write(f"{MIRA} writer server:tickets", gone=True)
+    assert not then.call("ping")
+    then.write(f"{MIRA} writer server:tickets")
+    assert then.call("ping")
+    found = then.against(policy(tmp_path / "now"))
+    assert found.unchanged == 3
+    stricter = policy(tmp_path / "stricter", tickets=entry(ping={"risk": "destructive"}))
+    assert [one[1:] for one in flips(then.against(stricter))] == [
+        ("allow", "deny", ("user.not_allowed", "agent.not_granted"))
+    ] * 2
+
+
+def test_a_lower_risk_opens_what_it_was_too_high_for(tmp_path: Path) -> None:
+    high = installed(policy(tmp_path / "then", tickets=entry(ping={"risk": "destructive"})))
+    assert not high.call("ping")
+    assert flips(high.against(policy(tmp_path / "now"))) == [("ping", "deny", "allow", ("access.allowed",))]
+
+
+def test_a_higher_risk_needs_the_scope_the_token_had(then: Installed, tmp_path: Path) -> None:
+    then.call("ping", scopes=READ)
+    then.call("ping")
+    now = policy(tmp_path / "now", tickets=entry(ping={"risk": "write"}))
+    assert flips(then.against(now)) == [("ping", "allow", "deny", ("scope.insufficient",))]
+    found = then.against(now, records=then.without("scope"))
+    assert doubts(found) == [("the record does not tell the token's scopes",)] * 2
+
+
+def test_another_relation_on_the_same_resource_is_judged_by_the_recorded_ids(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {"id": "T-1"})
+    then.call("get", {"id": ["T-2"]})
+    said = {"risk": "read", "resources": [{"relation": "can_write", "type": "ticket", "pointer": "/id"}]}
+    found = then.against(policy(tmp_path / "now", tickets=entry(get=said)))
+    assert flips(found) == [("get", "allow", "deny", ("resource.user_not_allowed",))]
+
+
+def test_a_mapping_that_is_gone_asks_for_nothing(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {"id": "T-9"})
+    then.call("get", {})
+    found = then.against(policy(tmp_path / "now", tickets=entry(get={"risk": "read"})))
+    assert [one[1:3] for one in flips(found)] == [("deny", "allow")] * 2
+
+
+def test_an_argument_that_was_not_recorded_is_not_guessed(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {"id": "T-1"})
+    then.call("get", {"id": "T-1"}, user=OMAR)
+    said = {"risk": "read", "resources": [{"relation": "can_read", "type": "ticket", "pointer": "/other"}]}
+    found = then.against(policy(tmp_path / "now", tickets=entry(get=said)))
+    assert doubts(found) == [("what /other names is not recorded",)]
+    assert found.unchanged == 1, "who lacks access lacks it whatever the arguments name"
+
+
+def test_arguments_that_named_nothing_then_are_not_read_by_another_mapping(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {})
+    said = {"risk": "read", "resources": [{"relation": "can_write", "type": "ticket", "pointer": "/id"}]}
+    found = then.against(policy(tmp_path / "now", tickets=entry(get=said)))
+    assert doubts(found) == [("the arguments named no resource then, and are not recorded",)]
+
+
+def test_a_record_that_does_not_tell_its_mapping_is_not_read_by_todays(then: Installed, tmp_path: Path) -> None:
+    then.call("get", {"id": "T-1"})
+    found = then.against(policy(tmp_path / "now"), records=then.without("mapping"))
+    assert doubts(found) == [("the record does not tell by which mapping its resources were named",)]
+
+
+def test_a_server_nobody_declares_any_more_has_no_tools(then: Installed, tmp_path: Path) -> None:
+    then.call("ping")
+    other = entry().replace('"tickets"', '"others"', 1)
+    found = then.against(policy(tmp_path / "now", tickets=other))
+    assert flips(found) == [("ping", "allow", "deny", ("tool.unknown",))]
+
+
+@pytest.mark.parametrize(
+    ("require", "expected"),
+    [
+        ('agent.id != "agent:local/docs"', ("allow", "deny", ("rule.denied",))),
+        ('user.id == "user:local/mira"', None),
+        ('time < timestamp("2020-01-01T00:00:00Z")', ("allow", "deny", ("rule.denied",))),
+        ('"ticket:tickets/T-2" in resources', ("allow", "deny", ("rule.denied",))),
+        ('tool.risk == "read"', None),
+    ],
+)
+def test_a_rule_is_judged_anew_by_what_the_record_holds(
+    then: Installed, tmp_path: Path, require: str, expected: tuple[str, str, tuple[str, ...]] | None
+) -> None:
+    then.call("get", {"id": "T-1"})
+    found = then.against(policy(tmp_path / "now", rules=rules(f"'{require}'")))
+    assert [one[1:] for one in flips(found)] == ([expected] if expected else [])
+    assert doubts(found) == []
+
+
+@pytest.mark.parametrize(
+    ("require", "missing"),
+    [('arguments["id"] == "T-1"', "arguments"), ('network.address == "203.0.113.9"', "network.address")],
+)
+def test_a_rule_that_reads_what_is_not_recorded_is_undecidable(
+    then: Installed, tmp_path: Path, require: str, missing: str
+) -> None:
+    then.call("get", {"id": "T-1"})
+    then.call("get", {"id": "T-1"}, user=OMAR)
+    for mode in ("enforce", "observe"):
+        found = then.against(policy(tmp_path / mode, rules=rules(f"'{require}'", mode=mode)))
+        assert doubts(found) == [(f"the rule a-rule reads {missing}, which is not recorded",)]
+        assert found.unchanged == 1
+
+
+def test_the_same_rule_is_recalled_and_a_changed_one_is_not(tmp_path: Path) -> None:
+    said = rules('\'arguments["id"] == "T-1"\'')
+    made = installed(policy(tmp_path / "then", rules=said))
+    assert made.call("get", {"id": "T-1"})
+    assert not made.call("get", {"id": "T-2"})
+    again = made.against(policy(tmp_path / "now", rules=said))
+    assert (again.unchanged, again.flips, again.undecidable) == (2, [], [])
+    observing = made.against(policy(tmp_path / "observing", rules=said.replace("enforce", "observe")))
+    assert flips(observing) == [("get", "deny", "allow", ("access.observed", "rule.denied"))]
+    changed = made.against(policy(tmp_path / "changed", rules=said.replace('== "T-1"', '!= "T-3"')))
+    assert len(doubts(changed)) == 2
+    without = made.against(policy(tmp_path / "without"))
+    assert [one[1:3] for one in flips(without)] == [("deny", "allow")]
+
+
+def test_an_address_a_rule_left_on_record_is_read_again(tmp_path: Path) -> None:
+    said = rules("'network.address != \"203.0.113.9\"'") + "    audit: [network.address]\n"
+    made = installed(policy(tmp_path / "then", rules=said))
+    assert made.call("ping", address="203.0.113.7")
+    found = made.against(policy(tmp_path / "now", rules=rules("'network.address == \"203.0.113.9\"'", name="other")))
+    assert flips(found) == [("ping", "allow", "deny", ("rule.denied",))]
+
+
+def test_membership_the_token_brought_counts_again(tmp_path: Path) -> None:
+    rows = [one for one in ROWS if "writer server" not in one or "agent_writer" in one]
+    made = installed(policy(tmp_path / "then"), *rows, "group:okta/eng#member reader server:tickets")
+    belongs = (("member", "group:okta/eng"),)
+    assert made.call("ping", memberships=belongs)
+    assert made.against(policy(tmp_path / "now")).unchanged == 1
+
+
+def test_a_kill_switch_is_no_policy_and_stays(then: Installed, tmp_path: Path) -> None:
+    then.call("ping")
+    (one,) = then.records
+    stopped = {**one, "kind": "decision", "reasons": [{"code": "user.disabled", "evidence": MIRA}]}
+    found = then.against(policy(tmp_path / "now"), records=[stopped])
+    assert (found.unchanged, found.flips, found.undecidable) == (1, [], [])
+
+
+def test_relationships_that_cannot_be_rebuilt_here_decide_nothing(then: Installed, tmp_path: Path) -> None:
+    then.call("ping")
+    found = then.against(policy(tmp_path / "now"), records=[with_other_answers(one) for one in then.records])
+    assert doubts(found) == [("the relationships of then cannot be rebuilt from this store",)]
+
+
+def test_what_is_no_decision_is_passed_over(then: Installed, tmp_path: Path) -> None:
+    then.call("ping")
+    (one,) = then.records
+    others = [{**one, "kind": "outcome"}, {**one, "verb": "tools/list"}, {"kind": "login", "at": 1, "seq": 1}]
+    broken = [{**one, "questions": "no"}, {**one, "risk": "harmless"}, {**one, "revision": None}]
+    found = then.against(policy(tmp_path / "now"), records=[*others, *broken, one])
+    assert (found.records, found.decisions) == (7, 1)
+
+
+def test_a_flip_reads_as_a_line_and_as_json(then: Installed, tmp_path: Path) -> None:
+    then.call("ping")
+    found = then.against(policy(tmp_path / "now", rules=rules("'false'")))
+    (flip,) = found.flips
+    assert str(flip) == (
+        f"allow -> deny: {MIRA} through {DOCS} calls tool:tickets/ping: access.allowed -> rule.denied [r-1]"
+    )
+    assert found.as_dict()["flips"][0]["reasons_after"] == ["rule.denied"]
+    assert found.as_dict()["totals"]["allow_to_deny"] == 1
+
+
+calls = st.tuples(
+    st.sampled_from(sorted(ENTRY["tools"])),
+    st.sampled_from([{}, {"id": "T-1"}, {"id": "T-2"}, {"id": ["T-1", "T-2"]}, {"id": "T-9"}]),
+    st.sampled_from([MIRA, OMAR]),
+    st.sampled_from([READ, frozenset({"mcp:read", "mcp:write"}), frozenset[str]()]),
+)
+SOME_RULES = rules('\'"ticket:tickets/T-2" in resources || arguments["id"] == "T-1"\'')
+
+
+@pytest.fixture(scope="module", params=[None, SOME_RULES, SOME_RULES.replace("enforce", "observe")])
+def any_policy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    return policy(tmp_path_factory.mktemp("then"), rules=request.param)
+
+
+@settings(max_examples=25)
+@given(rows=st.sets(st.sampled_from(ROWS)), made=st.lists(st.tuples(calls, st.sampled_from(ROWS)), max_size=6))
+def test_no_policy_differs_from_itself(any_policy: Candidate, rows: set[str], made: list[Any]) -> None:
+    then = installed(any_policy, *sorted(rows), ROWS[0])
+    for (name, arguments, user, scopes), moved in made:
+        then.call(name, arguments, user=user, scopes=scopes)
+        then.write(moved, gone=moved in rows)
+    found = then.against(any_policy)
+    assert (found.unchanged, found.other_reasons) == (len(made), 0)
+    assert (found.flips, found.undecidable) == ([], [])
