@@ -234,6 +234,36 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_replica_backend.py::test_without_its_server_reads_go_on_until_the_bound_writes_end_and_both_come_back",
     ),
     Promise(
+        "An answer that depends on what was not said is no answer.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "contract/test_spicedb.py::test_an_answer_that_depends_on_what_was_not_said_is_no_answer",
+    ),
+    Promise(
+        "A schema that says something else denies until ours is back.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "contract/test_spicedb.py::test_a_schema_that_says_something_else_denies_until_ours_is_back",
+    ),
+    Promise(
+        "An agent bound to another agents requests denies everything.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "contract/test_spicedb.py::test_an_agent_bound_to_another_agents_requests_denies_everything",
+    ),
+    Promise(
+        "Ids beyond its alphabet are asked about as they were written.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "contract/test_spicedb.py::test_ids_beyond_its_alphabet_are_asked_about_as_they_were_written",
+    ),
+    Promise(
+        "A spicedb server decides lists and calls alike.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "flow/test_spicedb_backend.py::test_a_spicedb_server_decides_lists_and_calls_alike",
+    ),
+    Promise(
+        "A revocation is on the spicedb server when the command returns.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "flow/test_spicedb_backend.py::test_a_revocation_is_on_the_spicedb_server_when_the_command_returns",
+    ),
+    Promise(
         "People can search what the backend decides by.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_people_can_search_what_the_backend_decides_by",
@@ -437,6 +467,21 @@ PROMISES: tuple[Promise, ...] = (
         "An expired grant denies and an unexpired one allows.",
         "README: say who may use it",
         "flow/test_administration.py::test_an_expired_grant_denies_and_an_unexpired_one_allows",
+    ),
+    Promise(
+        "A prolonged grant holds longer and a shortened one ends.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_prolonged_grant_holds_longer_and_a_shortened_one_ends",
+    ),
+    Promise(
+        "Nobody but the user prolongs a consent.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_nobody_but_the_user_prolongs_a_consent",
+    ),
+    Promise(
+        "A grant for a group role or tenant is for those who belong to it.",
+        "README: say who may use it",
+        "flow/test_administration.py::test_a_grant_for_a_group_role_or_tenant_is_for_those_who_belong_to_it",
     ),
     Promise(
         "A grant for one user is none for another.",

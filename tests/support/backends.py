@@ -84,6 +84,12 @@ class ReplicaBench(Bench):
     """Called when the replica has seen a change."""
 
 
+@dataclass(frozen=True, slots=True)
+class SpiceDbBench(Bench):
+    client: SpiceDbClient
+    spicedb: SpiceDbRelationships
+
+
 class Servers:
     """Real servers that several tests share, each with a store of its own there; started when first asked for."""
 
@@ -254,7 +260,7 @@ async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> Async
 
 
 @asynccontextmanager
-async def spicedb_server(folder: Path, _servers: Servers) -> AsyncGenerator[Bench]:
+async def spicedb_server(folder: Path, _servers: Servers) -> AsyncGenerator[SpiceDbBench]:
     """A server of its own, which has one schema and one set of relationships."""
     model = load_model(POLICIES)
     schema = translate(model)
@@ -270,7 +276,7 @@ async def spicedb_server(folder: Path, _servers: Servers) -> AsyncGenerator[Benc
             database.settle = relay.after_write
             await relationships.load(database)
             feed.add(relationships)
-            yield Bench(relationships, model, database, feed)
+            yield SpiceDbBench(relationships, model, database, feed, client, relationships)
 
 
 def publish(server: OpenFgaServer, identifier: str, text: str | None = None) -> str:

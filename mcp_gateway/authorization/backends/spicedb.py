@@ -77,7 +77,7 @@ class SpiceDbRelationships:
         self, model: Model, schema: ZedSchema, client: SpiceDbClient, *, relay: Relay, sink: SpiceDbSink
     ) -> None:
         self._model = model
-        self._schema = schema
+        self.schema = schema
         self._client = client
         self._relay = relay
         self.sink = sink
@@ -116,7 +116,7 @@ class SpiceDbRelationships:
     async def verify(self) -> None:
         """Does the server say what the model says, and is every agent bound to itself? Raises Unusable if not."""
         before = self._client.failures
-        if not await self._client.has_schema(self._schema.text):
+        if not await self._client.has_schema(self.schema.text):
             raise self._refuse("relationship.wrong_model", "the server's schema is not the one of the policies")
         for relation in sorted(self.sink.tuples.binding_relations):
             for one in await self._client.read(RelationshipFilter(optional_relation=relation)):
@@ -240,7 +240,7 @@ class SpiceDbRelationships:
         for start in range(0, len(checks), _CHECKS_PER_REQUEST):
             chunk = [check for check in checks[start : start + _CHECKS_PER_REQUEST] if self._known(check)]
             items = [_item(check, in_context, now) for check in chunk]
-            found |= _answered(chunk, await self._client.check(items, consistency) if items else ())
+            found |= answered(chunk, await self._client.check(items, consistency) if items else ())
         return found
 
     def _require_askable(self, in_context: InContext | None) -> None:
@@ -249,7 +249,7 @@ class SpiceDbRelationships:
         if subject_kind(in_context.user) != "user" or subject_kind(in_context.agent) != "agent":
             raise AuthorizationUnavailable("a request is bound to one user and one agent")
         for relation, object_ in in_context.memberships:
-            if f"{object_.partition(':')[0]}#{relation}" not in self._schema.claimed:
+            if f"{object_.partition(':')[0]}#{relation}" not in self.schema.claimed:
                 raise AuthorizationUnavailable("the token claims a membership the model does not know")
 
     def _known(self, check: Check) -> bool:
@@ -289,7 +289,7 @@ def _context(subject: str, in_context: InContext | None, now: float) -> Struct:
     return context
 
 
-def _answered(asked: Sequence[Check], pairs: Iterable[CheckBulkPermissionsPair]) -> dict[Check, bool]:
+def answered(asked: Sequence[Check], pairs: Iterable[CheckBulkPermissionsPair]) -> dict[Check, bool]:
     """What was answered yes or no; raises AuthorizationUnavailable for answers nobody asked for."""
     waiting: Mapping[tuple[str, ...], Check] = {_key(_item(check, None, 0.0)): check for check in asked}
     found: dict[Check, bool] = {}
