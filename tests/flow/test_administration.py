@@ -58,14 +58,16 @@ class House:
     def audited(self, kind: str) -> list[dict[str, Any]]:
         return [dict(record["named"]) for record in Trail(self.data.audit).tail(1000) if record["kind"] == kind]
 
-    async def decide(self, tool: str, *, user: UserId = MIRA, agent: AgentId = AGENT) -> Decision:
+    async def decide(
+        self, tool: str, *, user: UserId = MIRA, agent: AgentId = AGENT, at: float | None = None
+    ) -> Decision:
         if self.feed.moved():
             await self.feed.catch_up()
         found = self.catalog.find(tool_id("notes", tool))
         assert found is not None
         scopes = frozenset({"mcp:read", "mcp:write"})
         principal = Principal(user, agent, scopes, audience="", token_id="", expires_at=0)
-        return await self.authorization.decide(principal, found, {}, now=time.time())
+        return await self.authorization.decide(principal, found, {}, now=at or time.time())
 
     async def allowed(self) -> set[str]:
         """The tools Mira's agent may call now."""
@@ -191,6 +193,48 @@ async def test_an_expired_grant_denies_and_an_unexpired_one_allows(tmp_path: Pat
         principal = Principal(MIRA, AGENT, scopes, audience="", token_id="", expires_at=0)
         later = await made.authorization.decide(principal, tool, {}, now=time.time() + 3601)
         assert {reason.code for reason in later.reasons} == {"agent.not_granted"}
+
+
+async def test_a_prolonged_grant_holds_longer_and_a_shortened_one_ends(tmp_path: Path) -> None:
+    async with house(tmp_path) as made:
+        start = time.time()
+        grant = await let(made, until=start + 60)
+        await made.administration.grant_extend(grant, until=start + 7200, actor=OPERATOR)
+        assert (await made.decide("note_read", at=start + 3600)).allowed
+        assert [row.expires_at for row in await made.administration.grant_list(state="active")] == [start + 7200]
+        await made.administration.grant_extend(grant, until=start + 600, actor=OPERATOR)
+        assert not (await made.decide("note_read", at=start + 3600)).allowed
+        assert made.audited("grant.extended")[-1]["formerly_expires_at"] == start + 7200
+
+
+async def test_nobody_but_the_user_prolongs_a_consent(tmp_path: Path) -> None:
+    async with house(tmp_path) as made:
+        until = time.time() + 3600
+        grant = await made.administration.approve_consent(
+            MIRA, AGENT, {"notes": Risk.READ}, self_grant="read", until=until
+        )
+        assert grant is not None
+        for longer in (until + 1, None):
+            with pytest.raises(OperatorError, match="only the user"):
+                await made.administration.grant_extend(grant, until=longer, actor=OPERATOR)
+        await made.administration.grant_extend(grant, until=until - 60, actor=OPERATOR)
+        assert [row.expires_at for row in await made.administration.grant_list()] == [until - 60]
+
+
+@pytest.mark.parametrize("audience", ["group:staff#member", "role:editor#assignee", "tenant:acme#member"])
+async def test_a_grant_for_a_group_role_or_tenant_is_for_those_who_belong_to_it(tmp_path: Path, audience: str) -> None:
+    async with house(tmp_path) as made:
+        await made.administration.access_add(MIRA, "caller", "server:notes", actor=OPERATOR)
+        await made.administration.delegation_add(MIRA, AGENT, until=None, actor=OPERATOR)
+        await made.administration.grant_add(
+            AGENT, "server:notes", level=Level.ALL, audience=audience, until=None, reason="x", granted_by=OPERATOR
+        )
+        assert await made.codes("note_read") == {"agent.not_granted"}
+        whole, _, relation = audience.partition("#")
+        await made.administration.access_add(MIRA, relation, whole, actor=OPERATOR)
+        assert await made.allowed() == set(TOOLS)
+        await made.administration.access_remove(MIRA, relation, whole, actor=OPERATOR)
+        assert await made.allowed() == set()
 
 
 async def test_a_grant_for_one_user_is_none_for_another(tmp_path: Path) -> None:
@@ -500,8 +544,11 @@ async def test_a_change_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> N
             await unrecorded.user_add("mira", PASSWORD, actor=OPERATOR)
         with pytest.raises(AuditUnavailable):
             await unrecorded.server_remove("notes", actor=OPERATOR)
+        with pytest.raises(AuditUnavailable):
+            await unrecorded.disable(MIRA, reason="x", actor=OPERATOR)
         assert await all_tuples(made.database) == before
         assert await made.administration.user_list() == []
+        assert await made.administration.disabled() == []
         assert (made.registry / "notes.yaml").exists()
 
 

@@ -178,7 +178,7 @@ async def test_a_call_under_way_ends_with_the_right_to_it_and_the_upstream_hears
         if change[0] == "grant":
             back = ("grant", "add", "--agent", AGENT, "--on", "server:echo", "--access", "all", "--reason", "back")
         await stage.cli(*back)
-    # The server behind looks for a client that left every fifteen seconds.
+    # The client library lets go of a request when its answer begins, which this server's does after fifteen seconds.
     await until(lambda: stage.upstream.record.count("cancelled") >= len(changes), seconds=30)
 
 
