@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find
-from mcp_gateway.authorization.language.files import read_model
 from mcp_gateway.authorization.language.json_model import to_json
-from mcp_gateway.compose.office import Office, model_path
+from mcp_gateway.compose.office import Office
 from mcp_gateway.compose.relationships import Backend, Remote
 from mcp_gateway.compose.replica import Replicated
 from mcp_gateway.errors import OperatorError
@@ -59,12 +58,11 @@ async def _made_store(made: Office, remote: Remote, *, actor: str, name: str) ->
 
 
 async def _written_model(made: Office, remote: Remote, store: str, *, actor: str) -> str:
-    reading = read_model(model_path(made.settings.policies))
-    assert reading.document is not None, "the office would not have opened"
-    named = {"url": remote.settings.url, "store": store, "model": made.vocabulary.model.model_id}
+    model = made.vocabulary.model
+    named = {"url": remote.settings.url, "store": store, "model": model.model_id}
     await made.journal.event("relationships.published", actor, **named)
     admin = remote.admin_of(store)
     try:
-        return await admin.write_model(to_json(reading.document))
+        return await admin.write_model(to_json(model.document))
     finally:
         await admin.aclose()

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 
 from mcp_gateway import settings
-from mcp_gateway.compose.relationships import backend, reaching
+from mcp_gateway.authorization import compile_gateway_model, load_model
+from mcp_gateway.authorization.language.printing import to_dsl
+from mcp_gateway.compose.relationships import Remote, backend, reaching
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
 from mcp_gateway.settings import OpenFgaSettings
 from mcp_gateway.storage.data_dir import DataDir
-from tests.support.backends import store
+from tests.support.backends import POLICIES, store
+from tests.support.openfga_double import MODEL, STORE, openfga_double
+from tests.support.processes import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +88,32 @@ async def test_a_range_that_is_none_is_said_at_the_start(tmp_path: Path) -> None
         with pytest.raises(OperatorError, match="ranges"):
             async with backend(wrong, DataDir(tmp_path), database):
                 raise AssertionError("it opened")
+
+
+async def test_a_server_that_is_down_is_no_reason_not_to_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = loopback(tmp_path, f"http://127.0.0.1:{free_port()}")
+    async with store(tmp_path) as (database, _), backend(chosen, DataDir(tmp_path), database) as made:
+        made.of(load_model(POLICIES))
+        await made.require()
+    assert "everything is denied until" in caplog.text
+
+
+async def test_policies_whose_model_was_not_published_leave_the_last_ones_in_force(tmp_path: Path) -> None:
+    text = to_dsl(load_model(POLICIES).document)
+    with openfga_double() as double:
+        chosen = loopback(tmp_path, double.url)
+        async with store(tmp_path) as (database, _), backend(chosen, DataDir(tmp_path), database) as made:
+            made.of(load_model(POLICIES))
+            await made.require()
+            changed = made.of(compile_gateway_model(text.replace("type user\n", "type user\n\ntype plane\n", 1)))
+            with pytest.raises(OperatorError, match="no model on the relationship server") as raised:
+                await made.require(changed)
+            assert "relationships publish" in raised.value.remedy
+            assert isinstance(made, Remote)
+            assert await made.pinned() == MODEL
+
+
+def loopback(tmp_path: Path, url: str) -> settings.Settings:
+    return load(tmp_path, {**SERVER, "url": url, "store_id": STORE, "network": ["127.0.0.0/8"]})

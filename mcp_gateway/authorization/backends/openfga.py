@@ -235,12 +235,9 @@ class OpenFgaRelationships:
         fresh: bool,
         pace: Pace = DECIDE,
     ) -> dict[Check, bool | None]:
-        about = self._about(in_context, now)
-        consistency = self._consistency(fresh)
+        about, model, consistency = self._about(in_context, now), self._model_there(), self._consistency(fresh)
         try:
-            return await self._batches.ask(
-                checks, about=about, model=self._server_model, consistency=consistency, pace=pace
-            )
+            return await self._batches.ask(checks, about=about, model=model, consistency=consistency, pace=pace)
         except AuthorizationUnavailable as exc:
             self._doubt(exc)
             raise
@@ -248,10 +245,11 @@ class OpenFgaRelationships:
     async def _search(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask something for people."""
         await self.ready()
-        asked = {**body, "authorization_model_id": self._server_model, "consistency": self._consistency(False)}
+        model = self._model_there()
+        asked = {**body, "authorization_model_id": model, "consistency": self._consistency(False)}
         try:
             answer = await self._client.post(f"/stores/{self._store}/{path}", asked)
-            require_same(answer, store=self._store, model=self._server_model)
+            require_same(answer, store=self._store, model=model)
         except AuthorizationUnavailable as exc:
             self._doubt(exc)
             raise
@@ -259,6 +257,12 @@ class OpenFgaRelationships:
 
     def _listed(self, found: Sequence[str], limit: int, now: float) -> Listed:
         return Listed(tuple(found[:limit]), MAY_BE_CUT, self._revision, self._model.model_id, now)
+
+    def _model_there(self) -> str:
+        """Without an id the server would take its newest model, whatever that is."""
+        if not self._server_model:
+            raise AuthorizationUnavailable("the relationship server is not known to be the right one any more")
+        return self._server_model
 
     def _consistency(self, fresh: bool) -> str:
         recent = time.monotonic() - self._relay.moved_at < _CACHE_SECONDS
