@@ -88,8 +88,8 @@ class Loader:
             object_, table = known[0], place.table
             if object_ not in table:
                 table[object_] = who.row or self._alone(who)
-            elif not self._put(table, object_, who, None):
-                continue
+            else:
+                self._put(place, object_, who, None)
             if place.back:
                 self.back.add(place.back, object_, who.text, conditional=False, name=self._name)
 
@@ -140,11 +140,15 @@ class Loader:
         who.row = Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
         return who.row
 
-    def _put(self, table: Table, object_: str, who: _Subject, rule: Rule) -> bool:
-        """Into a row of its own; False when the subject stood there already."""
-        there, subject = table.get(object_, EMPTY), who.text
+    def _put(self, place: _Place, object_: str, who: _Subject, rule: Rule) -> None:
+        """Into a row of its own; instead of what stood there for the subject, if anything did."""
+        table, subject = place.table, who.text
+        there = table.get(object_, EMPTY)
         direct, usersets, _ = there
         stood = subject in direct or subject in usersets
+        if stood and place.back:
+            before = direct[subject] if subject in direct else usersets[subject].condition
+            self.back.remove(place.back, object_, subject, conditional=before is not None)
         if len(direct) + len(usersets) < 2:
             # It may be shared, so it stays as it is. A row with several subjects is this loader's own.
             direct = dict(direct) if direct else EMPTY.direct
@@ -160,7 +164,6 @@ class Loader:
             direct[subject] = rule
         if direct is not there.direct or usersets is not there.usersets:
             table[object_] = Row(direct, usersets)
-        return not stood
 
     def _add_with_care(self, place: _Place | None, who: _Subject, row: Stored) -> None:
         """A tuple under a condition, or one that does not count."""
@@ -177,7 +180,8 @@ class Loader:
             self._ignore(row, str(exc))
             return
         object_ = self._name(object_)
-        if self._put(place.table, object_, who, rule) and place.back:
+        self._put(place, object_, who, rule)
+        if place.back:
             self.back.add(place.back, object_, who.text, conditional=rule is not None, name=self._name)
 
     def _rule(self, condition: str, context: str | Mapping[str, Any] | None) -> BoundCondition:

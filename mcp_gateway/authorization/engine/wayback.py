@@ -92,6 +92,15 @@ class WayBack:
                 found += names
         return found
 
+    def content(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """All of it, in an order that does not depend on how it came there."""
+        tables = {"plain": self._plain, "conditional": self._conditional}
+        tables |= {" ".join(one): table for one, table in self._narrowing.items()}
+        return {
+            kind: {subject: [names] if isinstance(names, str) else sorted(names) for subject, names in table.items()}
+            for kind, table in tables.items()
+        }
+
     def _known_as(self, subject: str) -> str:
         object_, hash_, relation = subject.partition("#")
         if not hash_:
