@@ -43,6 +43,9 @@ authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under g
 bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peers; at most 5 minutes
 	@$(BIN)/python -m bench
 
+fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists against the real OpenFGA evaluator
+	@$(BIN)/python -m tests.fuzz
+
 soak: .venv/.ready ## 1,000 times kill -9 with calls in flight
 	KILL_ROUNDS=1000 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
 
@@ -60,4 +63,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node openfga spicedb run demo test check conformance authlab bench soak docs lock clean help
+.PHONY: node openfga spicedb run demo test check conformance authlab bench fuzz-relationships soak docs lock clean help

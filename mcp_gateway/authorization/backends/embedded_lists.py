@@ -6,7 +6,7 @@ Nothing is enforced by it. An object that cannot be decided is not listed, and t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from anyio.lowlevel import checkpoint
 
@@ -18,7 +18,6 @@ from mcp_gateway.authorization.engine.tuples import Key, Row
 
 _log = logging.getLogger(__name__)
 
-_KEYS_AT_ONCE = 20_000
 _OBJECTS_AT_ONCE = 256
 
 
@@ -35,7 +34,7 @@ async def objects_that_hold(
     query, asked_at = new_query(), revision()
     found: list[str] = []
     undecided = 0
-    objects = await _objects_of((*query.rows, *query.overlay), object_type)
+    objects = await _objects_of(query, object_type)
     for start in range(0, len(objects), _OBJECTS_AT_ONCE):
         if revision() != asked_at:
             query, asked_at = new_query(), revision()
@@ -48,11 +47,14 @@ async def objects_that_hold(
     return Listing(tuple(found), f"{undecided} could not be decided" if undecided else "")
 
 
-async def _objects_of(keys: Sequence[Key], object_type: str) -> list[str]:
-    prefix = f"{object_type}:"
-    found: set[str] = set()
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        found.update(object_ for object_, _ in keys[start : start + _KEYS_AT_ONCE] if object_.startswith(prefix))
+async def _objects_of(query: Query, object_type: str) -> list[str]:
+    """Every object of a type something is written for, and the one the subject itself names."""
+    named = [object_ for object_, _ in query.overlay]
+    if query.self_key:
+        named.append(query.self_key[0])
+    found = {object_ for object_ in named if object_.startswith(f"{object_type}:")}
+    for kind in [kind for kind in query.tables if kind.startswith(f"{object_type}#")]:
+        found.update(query.tables[kind])
         await checkpoint()
     return sorted(found)
 

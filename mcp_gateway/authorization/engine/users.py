@@ -1,8 +1,8 @@
 """ListUsers: which subjects of one kind have a relation on an object?
 
 Forward from the object through all it leads to. With a wildcard inside, `but not` turns "everybody"
-into "everybody but", so what is kept per subject is a yes or an explicit no, and whoever is not
-named stands with the wildcard. Each one found is then asked in full.
+into "everybody but", so what is kept per subject is a yes, an explicit no, or that it must be asked; whoever
+is not named stands with the wildcard. Each one that may be found is then asked in full.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from mcp_gateway.authorization.language.syntax import (
     Union,
 )
 
-_Named: TypeAlias = Mapping[str, bool]
-"""Subject -> has it, or is expressly excepted."""
+_Has: TypeAlias = bool | None
+"""None: it leans on itself under a `but not`, so only asking tells."""
+
+_Named: TypeAlias = Mapping[str, _Has]
 
 
 class _Found(NamedTuple):
     named: _Named
     cycle: bool = False
-    """Something leaned on itself; under `but not` nobody remains."""
+    """Something leaned on itself."""
 
 
 def list_users(
@@ -50,7 +52,7 @@ def list_users(
     if kind not in model.reach[f"{object_.partition(':')[0]}#{relation}"]:
         return Listing(())
     named = _Search(model, row, at, kind).relation(object_, relation, 0).named
-    found = sorted(subject for subject, has in named.items() if has and holds(subject))
+    found = sorted(subject for subject, has in named.items() if has is not False and holds(subject))
     return Listing(tuple(found[:limit]), f"only the first {limit} are listed" if len(found) > limit else "")
 
 
@@ -64,7 +66,7 @@ class _Search:
         self._kind = kind
         self._everybody = f"{kind}:*"
         self._path: dict[Key, int] = {}
-        self._lowest = NOWHERE
+        self._lowest: int = NOWHERE
         self._known: dict[Key, _Found] = {}
         self._left = MAX_STEPS
 
@@ -106,7 +108,7 @@ class _Search:
             return self._from(object_, rewrite, depth)
         if isinstance(rewrite, Exclusion):
             base = self._rewrite(object_, name, rewrite.base, depth)
-            return self._without(base.named, self._rewrite(object_, name, rewrite.but_not, depth))
+            return self._without(base, self._rewrite(object_, name, rewrite.but_not, depth))
         parts = [self._rewrite(object_, name, part, depth) for part in rewrite.parts]
         return self._any(parts) if isinstance(rewrite, Union) else self._all(parts)
 
@@ -114,7 +116,7 @@ class _Search:
         row = self._row((object_, name)) or EMPTY
         self._left -= len(row.direct) + len(row.usersets)
         counting = [subject for subject, rule in row.direct.items() if self._counts(rule)]
-        named = {one: True for one in counting if one.partition(":")[0] == self._kind}
+        named: dict[str, _Has] = {one: True for one in counting if one.partition(":")[0] == self._kind}
         hops = [userset.key for userset in row.usersets.values() if self._counts(userset.condition)]
         return self._any([_Found(named), *(self.relation(*key, depth) for key in hops)])
 
@@ -129,31 +131,34 @@ class _Search:
     def _any(self, parts: Sequence[_Found]) -> _Found:
         if len(parts) == 1:
             return parts[0]
-        named: dict[str, bool] = {}
+        named: dict[str, _Has] = {}
         for subject in _subjects(part.named for part in parts):
-            has = any(self._has(part.named, subject) for part in parts)
-            # Who is in by the wildcard alone is not named again.
-            if not has or any(part.named.get(subject) for part in parts):
+            each = [self._has(part.named, subject) for part in parts]
+            has = True if True in each else None if None in each else False
+            if _is_named(subject, has, parts):
                 named[subject] = has
         return _Found(named, cycle=any(part.cycle for part in parts))
 
     def _all(self, parts: Sequence[_Found]) -> _Found:
-        named: dict[str, bool] = {}
+        named: dict[str, _Has] = {}
         for subject in _subjects(part.named for part in parts):
-            has = all(self._has(part.named, subject) for part in parts)
-            if not has or any(part.named.get(subject) for part in parts):
+            each = [self._has(part.named, subject) for part in parts]
+            has = False if False in each else None if None in each else True
+            if _is_named(subject, has, parts):
                 named[subject] = has
-        return _Found(named)
+        return _Found(named, cycle=any(part.cycle for part in parts))
 
-    def _without(self, base: _Named, but_not: _Found) -> _Found:
-        if but_not.cycle:
-            return _Found({})
-        taken = but_not.named
-        return _Found({one: self._has(base, one) and not self._has(taken, one) for one in _subjects((base, taken))})
+    def _without(self, base: _Found, but_not: _Found) -> _Found:
+        named: dict[str, _Has] = {}
+        for subject in _subjects((base.named, but_not.named)):
+            has, taken = self._has(base.named, subject), self._has(but_not.named, subject)
+            if has is not False and taken is False and but_not.cycle:
+                has = None
+            named[subject] = False if taken is True else None if taken is None and has else has
+        return _Found(named, cycle=base.cycle or but_not.cycle)
 
-    def _has(self, named: _Named, subject: str) -> bool:
-        has = named.get(subject)
-        return named.get(self._everybody, False) if has is None else has
+    def _has(self, named: _Named, subject: str) -> _Has:
+        return named[subject] if subject in named else named.get(self._everybody, False)
 
     def _counts(self, rule: Rule) -> bool:
         return rule is None or rule.holds(self._at)
@@ -161,3 +166,8 @@ class _Search:
 
 def _subjects(several: Iterable[_Named]) -> dict[str, None]:
     return {subject: None for named in several for subject in named}
+
+
+def _is_named(subject: str, has: _Has, parts: Iterable[_Found]) -> bool:
+    """Who is in by the wildcard alone is not named again."""
+    return has is False or any(part.named.get(subject, False) is not False for part in parts)

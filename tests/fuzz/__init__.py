@@ -1,0 +1,1 @@
+"""Our engine against the real OpenFGA evaluator, over random stores."""
