@@ -78,25 +78,27 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise BadRequest("content-type must be application/json", code="request.media_type")
     exchange.reply.accepts_stream = "text/event-stream" in headers.get("accept", "")
-    with anyio.CancelScope() as scope:
-        exchange.flight = flight = Flight(scope)
-        inflight.enter(flight)
-        try:
-            exchange.message = message = parse_message(await _body(exchange, receive))
-            if flight.has_taken_its_time():
-                await exchange.parts.gateway.follow()
-            exchange.reply.message_id = message.get("id")
-            exchange.era = era_of(message, headers)
-            if "id" in message:
-                await _request(exchange, receive)
-            else:
-                await _notification(exchange)
-        finally:
-            inflight.leave(flight)
-    if scope.cancelled_caught:
-        if exchange.flight.refusal is not None:
-            await exchange.refuse_ended(exchange.flight.refusal)
-        _refuse_cancelled(exchange)
+    exchange.flight = flight = Flight()
+    inflight.enter(flight)
+    try:
+        exchange.message = message = parse_message(await _body(exchange, receive))
+        if flight.has_taken_its_time():
+            await exchange.parts.gateway.follow()
+        exchange.reply.message_id = message.get("id")
+        exchange.era = era_of(message, headers)
+        if "id" in message:
+            await _request(exchange, receive)
+        else:
+            await _notification(exchange)
+        return
+    except anyio.get_cancelled_exc_class():
+        if not flight.was_ended():
+            raise
+    finally:
+        inflight.leave(flight)
+    if flight.refusal is not None:
+        await exchange.refuse_ended(flight.refusal)
+    _refuse_cancelled(exchange)
 
 
 async def _request(exchange: Exchange, receive: Receive) -> None:

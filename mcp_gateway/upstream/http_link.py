@@ -56,7 +56,8 @@ class HttpLink:
         return self._eras.known is Era.MODERN and self._http.is_open
 
     async def call(self, permit: Permit, notify: Notify) -> Answer:
-        leg = self._modern if await self._eras.current() is Era.MODERN else self._legacy
+        era = self._eras.known or await self._eras.current()
+        leg = self._modern if era is Era.MODERN else self._legacy
         try:
             return await leg.call(permit, notify)
         except EraContradicted as exc:
