@@ -179,6 +179,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_the_revision_of_an_answer_is_the_one_that_was_followed",
     ),
     Promise(
+        "People are told by which tuples something holds.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_people_are_told_by_which_tuples_something_holds",
+    ),
+    Promise(
         "What another system writes into the server reaches the replica.",
         "design: authorization, the replica backend",
         "contract/test_replica.py::test_what_another_system_writes_into_the_server_reaches_the_replica",
@@ -232,6 +237,11 @@ PROMISES: tuple[Promise, ...] = (
         "Without its server reads go on until the bound writes end and both come back.",
         "design: authorization, the replica backend",
         "flow/test_replica_backend.py::test_without_its_server_reads_go_on_until_the_bound_writes_end_and_both_come_back",
+    ),
+    Promise(
+        "Another model brings another copy.",
+        "design: authorization, the replica backend",
+        "flow/test_replica_backend.py::test_another_model_brings_another_copy",
     ),
     Promise(
         "An answer that depends on what was not said is no answer.",
@@ -1080,6 +1090,11 @@ PROMISES: tuple[Promise, ...] = (
         "A rule on the network hides tools and denies their calls alike.",
         "design: authorization, rules that narrow",
         "flow/test_rules.py::test_a_rule_on_the_network_hides_tools_and_denies_their_calls_alike",
+    ),
+    Promise(
+        "Explain says what a rule would say of a call from elsewhere.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_explain_says_what_a_rule_would_say_of_a_call_from_elsewhere",
     ),
     Promise(
         "A forwarded address counts for nothing without a trusted proxy.",

@@ -9,7 +9,7 @@ from typing import Any
 from mcp_gateway.authorization.discovery import Access
 from mcp_gateway.authorization.judge import public_code
 from mcp_gateway.authorization.remedies import remedy
-from mcp_gateway.model.decision import Check, Decision, Reason
+from mcp_gateway.model.decision import Check, Decision, Reason, RuleFinding
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Tool
 
@@ -55,6 +55,11 @@ class Explanation:
     findings: tuple[Finding, ...]
     """Every side that is missing, those that the first one hides included."""
     asked: tuple[Asked, ...]
+    rules: tuple[RuleFinding, ...]
+    """Every rule that was evaluated."""
+    observed: tuple[Finding, ...]
+    """What would deny and is let through, because it is only observed."""
+    classification: str | None
     revision: int
     model_id: str
     valid_until: float | None
@@ -69,10 +74,11 @@ class Explanation:
             "access": self.access,
             "resources": list(self.resources),
             "public_code": self.public_code,
-            "reasons": [
-                {"code": f.code, "evidence": f.evidence, "remedy": f.remedy, "after": f.after} for f in self.findings
-            ],
+            "reasons": [_finding_as_dict(finding) for finding in self.findings],
             "checks": [_asked_as_dict(asked) for asked in self.asked],
+            "rules": [{"id": rule.id, "result": rule.result, "of_call": rule.of_call} for rule in self.rules],
+            "observed": [_finding_as_dict(finding) for finding in self.observed],
+            "classification": self.classification,
             "revision": self.revision,
             "model_id": self.model_id,
             "valid_until": self.valid_until,
@@ -107,10 +113,25 @@ def explanation(
             Asked(check.subject, check.relation, check.object, answer, because.get(check, ()))
             for check, answer in decision.answers.items()
         ),
+        rules=decision.rules,
+        observed=tuple(
+            Finding(reason.code, reason.evidence, remedy(reason, principal=principal, tool=tool))
+            for reason in decision.observed
+        ),
+        classification=decision.classification,
         revision=decision.revision,
         model_id=decision.model_id,
         valid_until=decision.valid_until,
     )
+
+
+def _finding_as_dict(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "evidence": finding.evidence,
+        "remedy": finding.remedy,
+        "after": finding.after,
+    }
 
 
 def _asked_as_dict(asked: Asked) -> dict[str, Any]:

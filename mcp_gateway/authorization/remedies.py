@@ -38,6 +38,8 @@ def remedy(reason: Reason, *, principal: Principal, tool: Tool | None = None) ->
             return f"{agent} asks for the scope {reason.evidence}, and {user} signs in through it again"
         case "resource.unidentified" if tool is not None:
             return f"call it with {_pointers(tool)} naming one resource"
+        case "role.not_held" if object_:
+            return _command("access", "add", user, relation, object_)
         case "user.disabled":
             return _command("user", "enable", user)
         case "agent.disabled":

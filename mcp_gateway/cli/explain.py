@@ -47,6 +47,9 @@ async def explain(
         list[str] | None,
         typer.Option("--member", help="A group:, role: or tenant: the token would name; repeatable."),
     ] = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Where the call would come from, for rules that read it.")
+    ] = None,
 ) -> None:
     """Say why a call would be allowed or not: every question, every missing side, and what would change it."""
     who, through = arguments.user(user), arguments.agent(agent)
@@ -66,7 +69,9 @@ async def explain(
         desk.terminal.answer([one.as_dict() for one in found], *(line for one in found for line in _lines(one)))
         return
     if tool is None:
-        listed = await office.inspection.explain_list(asker, who, through, server=server, memberships=belongs)
+        listed = await office.inspection.explain_list(
+            asker, who, through, server=server, memberships=belongs, address=address
+        )
         await note_strangers(desk, user=who, agent=through)
         _show_list(desk, listed)
         return
@@ -80,6 +85,7 @@ async def explain(
         given,
         scopes=frozenset(scope) if scope else None,
         memberships=belongs,
+        address=address,
     )
     await note_strangers(desk, user=who, agent=through)
     desk.terminal.answer(explanation.as_dict(), *_lines(explanation))
@@ -102,7 +108,7 @@ def _show_list(desk: Desk, listed: tuple[ToolAccess, ...]) -> None:
 
 _SAID = {
     Access.CALLABLE: "every side holds",
-    Access.DEPENDS: "every side holds; a call also needs its resource",
+    Access.DEPENDS: "every side holds; a call also depends on what it names",
     Access.REQUESTABLE: "it can be asked for",
     Access.HIDDEN: "",
 }
@@ -115,10 +121,14 @@ def _lines(explanation: Explanation) -> list[str]:
         lines.append(f"  {finding.code}{f': {finding.evidence}' if finding.evidence else ''}{after}")
         if finding.remedy and not explanation.allowed:
             lines.append(f"    try: {finding.remedy}")
+    lines += [f"  would be denied: {finding.code}: {finding.evidence}" for finding in explanation.observed]
     lines.append("because")
     for asked in explanation.asked:
         lines.append(f"  {'yes' if asked.answer else 'no '}  {asked.subject} {asked.relation} {asked.object}")
         lines += [f"         {fact}" for fact in asked.because]
+    lines += [f"  rule {rule.id}: {rule.result}" for rule in explanation.rules]
+    if explanation.classification is not None:
+        lines.append(f"  its data is {explanation.classification}")
     if not explanation.allowed:
         lines.append(f"the caller is told {explanation.public_code}")
     return lines
@@ -133,6 +143,7 @@ def _verdict(explanation: Explanation) -> str:
     if not explanation.allowed:
         state = f", to them it is {explanation.access}" if explanation.access else ""
         return f"DENIED: {who} calls {explanation.tool}{state}"
-    if explanation.access is Access.DEPENDS and not explanation.resources:
+    asked = bool(explanation.resources) or any(rule.of_call for rule in explanation.rules)
+    if explanation.access is Access.DEPENDS and not asked:
         return f"DEPENDS: {who} calls {explanation.tool}: on what it names; --arguments asks about one call"
     return f"ALLOWED: {who} calls {explanation.tool}"

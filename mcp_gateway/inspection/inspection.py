@@ -31,9 +31,11 @@ from mcp_gateway.inspection.views import (
     ToolDetail,
     ToolPage,
 )
+from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId, server_id
 from mcp_gateway.model.principal import Person, Principal
 from mcp_gateway.model.tool import Tool
+from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.storage import ChangeFeed
 
 _EVERY_SCOPE = frozenset({"mcp:read", "mcp:write"})
@@ -97,14 +99,24 @@ class Inspection:
         *,
         scopes: frozenset[str] | None = None,
         memberships: Memberships = (),
+        address: str | None = None,
     ) -> Explanation:
         """Why a call would be allowed or denied; without arguments, why the tool is listed or not.
+
+        `address` is where the call would come from, for rules that read it.
 
         Only those who see everything may ask. Nothing is called, and the user and agent need not exist.
         """
         tool = _among(await self._everything(asker), identifier)
         return await self._authorization.explain(
-            user, agent, tool, arguments, now=self._clock(), scopes=scopes, memberships=memberships
+            user,
+            agent,
+            tool,
+            arguments,
+            now=self._clock(),
+            scopes=scopes,
+            memberships=memberships,
+            request=_imagined(address),
         )
 
     async def explain_resource(
@@ -117,18 +129,28 @@ class Inspection:
         )
 
     async def explain_list(
-        self, asker: Asker, user: UserId, agent: AgentId, *, server: str | None = None, memberships: Memberships = ()
+        self,
+        asker: Asker,
+        user: UserId,
+        agent: AgentId,
+        *,
+        server: str | None = None,
+        memberships: Memberships = (),
+        address: str | None = None,
     ) -> tuple[ToolAccess, ...]:
         """Every known tool, what it is to this principal, and by which codes it is not listed."""
         seen = await self._everything(asker)
         tools = [tool for tool in seen.tools if server in (None, tool.server)]
         principal = Principal(user, agent, _EVERY_SCOPE, "", "", 0, memberships=memberships)
-        now = self._clock()
-        found = await self._authorization.accessible(principal, tools, now=now)
+        now, request = self._clock(), _imagined(address)
+        found = await self._authorization.accessible(principal, tools, now=now, request=request)
         return tuple(
             [
                 ToolAccess(
-                    tool.id, tool.exposed, found[tool.id], await self._authorization.missing(principal, tool, now=now)
+                    tool.id,
+                    tool.exposed,
+                    found[tool.id],
+                    await self._authorization.missing(principal, tool, now=now, request=request),
                 )
                 for tool in tools
             ]
@@ -216,6 +238,11 @@ class Inspection:
     async def _catch_up(self) -> None:
         """Everything acknowledged so far binds what follows."""
         await self._feed.keep_up()
+
+
+def _imagined(address: str | None) -> Request:
+    """A request that nobody made: of the newest protocol, without a session."""
+    return Request("", Era.MODERN, MODERN_VERSION, None, None, {}, None, address=address)
 
 
 def _among(seen: Seen, identifier: ToolId) -> Tool:

@@ -127,7 +127,18 @@ async def test_a_rule_on_the_network_hides_tools_and_denies_their_calls_alike(st
     assert "result" in (await stage.client.call("ticket_get", {"id": "T-391"})).body
     found = await stage.let_through("ticket_get")
     attributes = {"network.address": "127.0.0.1", "user.id": "user:local/mira"}
-    assert found["rules"] == [{"id": "inside", "result": "held", "attributes": attributes}]
+    (said,) = found["rules"]
+    assert (said["id"], said["result"], said["attributes"]) == ("inside", "held", attributes)
+
+
+async def test_explain_says_what_a_rule_would_say_of_a_call_from_elsewhere(stage: Stage) -> None:
+    stage.write("rules.yaml", INSIDE.replace("RANGE", "192.0.2.0/24"))
+    asked = ("explain", "--user", "mira", "--agent", AGENT, "--tool", "tickets/ticket_get", "--arguments")
+    for address, result in [("192.0.2.7", "held"), ("198.51.100.7", "denied"), (None, "undecidable")]:
+        more = ("--address", address) if address else ()
+        told = await anyio.to_thread.run_sync(stage.gateway.json, *asked, '{"id": "T-391"}', *more)
+        assert told["rules"] == [{"id": "inside", "result": result, "of_call": False}]
+        assert told["allowed"] is (result == "held")
 
 
 async def test_a_forwarded_address_counts_for_nothing_without_a_trusted_proxy(stage: Stage) -> None:

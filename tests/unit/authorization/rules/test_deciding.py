@@ -241,8 +241,20 @@ async def test_an_explanation_knows_the_rules_and_every_scope() -> None:
     asked = narrowed_by(book(text, tools="tickets: {scopes: [more]}"), ROWS)
     denied = await asked.explain(MIRA, AGENT, PING, {"n": 7}, now=NOW)
     assert ([finding.code for finding in denied.findings], denied.public_code) == (["rule.denied"], "rule.denied")
+    told = denied.as_dict()
+    assert told["rules"] == [{"id": "r1", "result": "denied", "of_call": True}]
     assert (await asked.explain(MIRA, AGENT, PING, {"n": 1}, now=NOW)).allowed
     assert (await asked.explain(MIRA, AGENT, PING, None, now=NOW)).allowed, "a list has no arguments"
+
+
+async def test_an_explanation_names_the_role_to_give_and_what_is_only_observed() -> None:
+    policies = book(tools="tickets: {roles: [role:support], classification: internal}")
+    denied = await narrowed_by(policies, ROWS).explain(MIRA, AGENT, PING, {}, now=NOW)
+    assert denied.findings[0].remedy == "mcp-gateway access add mira assignee role:support"
+    assert denied.as_dict()["classification"] == "internal"
+    observing = book(tools="tickets: {roles: [role:support]}", mode=Mode.OBSERVE)
+    allowed = await narrowed_by(observing, ROWS).explain(MIRA, AGENT, PING, {}, now=NOW)
+    assert (allowed.allowed, [finding.code for finding in allowed.observed]) == (True, ["role.not_held"])
 
 
 def test_a_mode_of_its_own_makes_a_tool_no_part_of_the_shortest_way() -> None:
