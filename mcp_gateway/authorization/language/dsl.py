@@ -51,12 +51,13 @@ def read(text: str, *, where: str = "model.fga") -> Reading:
     if problems:
         return _refused(problems)
     lexed = lex(text, where=where)
-    problems = [*lexed.problems, *_too_deep(lexed.tokens, where)]
+    problems = [*_too_deep(lexed.tokens, where)]
     if problems:
         return _refused(problems)
     tree, mistakes = recognise(lexed.tokens)
-    if mistakes:
-        return _refused([Problem("syntax", one.sentence, where, one.token.place) for one in mistakes])
+    if mistakes or lexed.problems:
+        problems = [Problem("syntax", one.sentence, where, one.token.place) for one in mistakes]
+        return _refused(sorted([*lexed.problems, *problems], key=lambda one: (one.place.line, one.place.column)))
     builder = _Builder(lexed.text, where)
     document = builder.document(tree)
     return _refused(builder.problems) if builder.problems else Reading(document, ())

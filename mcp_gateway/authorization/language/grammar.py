@@ -135,6 +135,8 @@ def _some(*parts: _Part) -> _Part:
 
 _SPACE, _NEWLINE = _take(SPACE), _take(NEWLINE)
 _MAYBE_SPACE, _MAYBE_NEWLINE = _maybe(_SPACE), _maybe(_NEWLINE)
+# Comments are gone before; where OpenFGA's grammar has them, it looks one token further before it decides.
+_MAYBE_COMMENT = _maybe(_NEWLINE, _take("#"))
 _BODY = ("but not", NAME, SPACE, NEWLINE, VERSION, OTHER)
 _SIGNS = ("==", "!=", "<=", ">=", "&&", "||", *"[]():,#*<>.!+/%-?")
 
@@ -159,6 +161,7 @@ _RULES: Mapping[str, _Part] = {
     "module_header": _row(_take("module"), _SPACE, _call("name"), _MAYBE_SPACE),
     "types": _any_number(_call("type")),
     "type": _row(
+        _MAYBE_COMMENT,
         _NEWLINE,
         _maybe(_take("extend"), _SPACE),
         _take("type"),
@@ -167,6 +170,7 @@ _RULES: Mapping[str, _Part] = {
         _maybe(_NEWLINE, _take("relations"), _some(_call("relation"))),
     ),
     "relation": _row(
+        _MAYBE_COMMENT,
         _NEWLINE,
         _take("define"),
         _SPACE,
@@ -205,6 +209,7 @@ _RULES: Mapping[str, _Part] = {
     ),
     "conditions": _any_number(_call("condition")),
     "condition": _row(
+        _MAYBE_COMMENT,
         _NEWLINE,
         _take("condition"),
         _SPACE,

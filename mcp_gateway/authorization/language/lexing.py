@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     | (?P<quoted>[bB]?(?:[rR](?:"[^"\n]*+"|'[^'\n]*+')|"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'))
     | (?P<but_not>but[ \t]++not(?![A-Za-z0-9_-]))
     | (?P<word>[A-Za-z_][A-Za-z0-9_-]*+)
-    | (?P<version>[0-9]++\.[0-9]++(?![0-9eE]))
+    | (?P<version>[0-9]++\.[0-9]++(?![0-9]|[eE][+-]?[0-9]))
     | (?P<number>0x[0-9A-Fa-f]++[uU]?|(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?[uU]?)
     | (?P<remark>//[^\n]*+)
     | (?P<sign>==|!=|<=|>=|&&|\|\||[][(){}:,\#*<>.!?+/%-])""",
@@ -112,6 +112,7 @@ class _Scanner:
         self._where = where
         self._offset = 0
         self._in_head = False
+        self._behind_head = False
         self._braces = 0
         self._lines = [0, *(found.end() for found in re.finditer("\n", text))]
         self.problems: list[Problem] = []
@@ -149,18 +150,18 @@ class _Scanner:
 
     def _sign(self, sign: str) -> tuple[str, str]:
         # Braces inside a condition's body are text; only the one that closes it is a sign.
-        inner = (sign == "{" and self._braces > 0) or (sign == "}" and self._braces > 1)
+        inner = sign == "{" if self._braces == 1 else self._braces > 1 and sign in "{}"
         return (OTHER if inner else sign), sign
 
     def _follow(self, kind: str, text: str) -> None:
-        if kind == "condition":
+        if self._braces:
+            self._braces += (text == "{") - (text == "}")
+        elif kind == "condition":
             self._in_head = True
         elif kind == ")":
-            self._in_head = False
-        elif text == "{":
-            self._braces += 1
-        elif text == "}":
-            self._braces = max(0, self._braces - 1)
+            self._in_head, self._behind_head = False, self._in_head or self._behind_head
+        elif kind == "{" and self._behind_head:
+            self._braces, self._behind_head = 1, False
 
     def _refuse(self) -> int:
         """Say what cannot stand here, once for a run of it; how long the run is."""

@@ -223,5 +223,6 @@ def _named(token: Token) -> str:
 def _listed(kinds: frozenset[str]) -> str:
     # Where a name may stand, the keywords that may serve as one are not worth naming.
     shown = kinds - KEYWORDS if NAME in kinds and DOTTED in kinds else kinds
+    shown -= {"#"} if len(shown) > 1 else set()
     named = sorted(filter(None, (_WORDS.get(kind, f"`{kind}`") for kind in shown)))
     return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"

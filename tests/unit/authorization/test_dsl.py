@@ -71,7 +71,7 @@ def test_a_conditions_body_keeps_braces_inside_strings() -> None:
         ("", 1, "expected `model`"),
         ("model\n  schema two\n", 2, "expected a version such as 1.1"),
         ("model\n schema 1.1\ntyp user\n", 3, "found `typ`"),
-        ("model\n schema 1.1\ntype user\n relations\n", 5, "expected `define`"),
+        ("model\n schema 1.1\ntype user\n relations\n", 5, "expected a new line"),
         (HEAD + "define a [user]", 6, "expected `:` before `[`"),
         (HEAD + "define a: b or c and d", 6, "different operators"),
         (HEAD + "define a: b but not c but not d", 6, "different operators"),
