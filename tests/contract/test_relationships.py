@@ -204,3 +204,13 @@ async def test_a_search_for_what_the_model_does_not_know_is_refused(bench: Bench
         await bench.relationships.list_objects(MIRA, "can_fly", "tool", **about)
     with pytest.raises(RequestRefused):
         await bench.relationships.expand("planet:earth", "member", in_context=None)
+
+
+async def test_people_are_told_by_which_tuples_something_holds(bench: Bench) -> None:
+    rows = [one for one in allowed_rows(READ_TOOL) if one.relation != "caller"]
+    await bench.write(*rows, row("group:eng#member caller server:tickets"), row(f"{MIRA} member group:eng"))
+    asked = Check(MIRA, "caller", "server:tickets")
+    path = await bench.relationships.witness(asked, in_context=BOUND, now=time.time())
+    assert set(path) == {"group:eng#member caller server:tickets", f"{MIRA} member group:eng"}
+    unknown = Check("user:local/omar", "caller", "server:tickets")
+    assert await bench.relationships.witness(unknown, in_context=None, now=time.time()) == ()

@@ -22,6 +22,7 @@ from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient, Ser
 from mcp_gateway.authorization.backends.openfga_lists import MAY_BE_CUT, expansion_of, objects_of, users_of
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find, refusal_of, require_same
 from mcp_gateway.authorization.backends.openfga_watch import InContextWatch
+from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.engine import requests
 from mcp_gateway.authorization.engine.model import Model, subject_kind
@@ -74,6 +75,7 @@ class OpenFgaRelationships:
         self._refusal: str | None = None
         self._refused_until = 0.0
         self._revision = 0
+        self._own: OwnTuples | None = None
 
     @property
     def revision(self) -> int:
@@ -93,6 +95,7 @@ class OpenFgaRelationships:
 
     async def load(self, database: Database) -> None:
         """Learn what the server must have. It is not asked yet: a gateway starts beside a server that is down."""
+        self._own = OwnTuples(self._model, database)
         await self._relay.load()
         self._revision = await newest_revision(database)
 
@@ -169,9 +172,12 @@ class OpenFgaRelationships:
         return Held(held, revision, self._model.model_id, now)
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
-        """The tuple that says it directly; a server does not tell by what path it came to its answer."""
-        key = {"user": check.subject, "relation": check.relation, "object": check.object}
+        """The path in our own store, else the tuple that says it directly; a server does not tell its path."""
+        found = await self._own.witness(check, in_context=in_context, now=now) if self._own else ()
+        if found:
+            return found
         await self.ready()
+        key = {"user": check.subject, "relation": check.relation, "object": check.object}
         answer = await self._client.post(f"/stores/{self._store}/read", {"tuple_key": key})
         return (f"{check.subject} {check.relation} {check.object}",) if answer.body.get("tuples") else ()
 

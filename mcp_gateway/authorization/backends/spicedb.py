@@ -29,6 +29,7 @@ from authzed.api.v1.permission_service_pb2 import LookupPermissionship
 from google.protobuf.struct_pb2 import Struct
 
 from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
+from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.backends.spicedb_client import SpiceDbClient
 from mcp_gateway.authorization.backends.spicedb_schema import REQUEST_AGENT, REQUEST_CLAIMS, ZedSchema
@@ -86,6 +87,7 @@ class SpiceDbRelationships:
         self._refusal: str | None = None
         self._refused_until = 0.0
         self._revision = 0
+        self._own: OwnTuples | None = None
 
     @property
     def revision(self) -> int:
@@ -104,6 +106,7 @@ class SpiceDbRelationships:
         return self._model.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
+        self._own = OwnTuples(self._model, database)
         await self._relay.load()
         self._revision = await newest_revision(database)
 
@@ -150,8 +153,8 @@ class SpiceDbRelationships:
         return Held(held, found.revision, found.model_id, now)
 
     async def witness(self, check: Check, *, in_context: InContext | None, now: float) -> tuple[str, ...]:
-        """The server does not tell by what path it came to its answer."""
-        return ()
+        """The path in our own store; the server does not tell by what path it came to its answer."""
+        return await self._own.witness(check, in_context=in_context, now=now) if self._own else ()
 
     async def list_objects(
         self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
