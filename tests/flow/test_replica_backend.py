@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import anyio.to_thread
 import httpx2
 import pytest
 
+from mcp_gateway.authorization.engine.model import load_model
+from mcp_gateway.authorization.language.json_model import to_json
 from tests.support.backends import publish
 from tests.support.gateway import Installation, install, sample_tickets
 from tests.support.openfga import TOKEN, OpenFgaServer, openfga, version
@@ -30,6 +33,7 @@ class World:
     server: OpenFgaServer
     store: str
     running: Running
+    policies: Path
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +42,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
     with tickets_server() as url, openfga(folder / "openfga") as server:
         store = server.new_store()
         publish(server, store)
+        policies = shutil.copytree(ROOT / "policies", folder / "policies")
         gateway = install(
-            folder / "gateway", registry={"tickets": sample_tickets(url)}, relationships=settings(folder, server, store)
+            folder / "gateway",
+            registry={"tickets": sample_tickets(url)},
+            relationships=settings(folder, server, store),
+            policies=str(policies),
         )
         gateway.cli("access", "import", str(ROOT / "examples/tickets/relationships.yaml"))
         gateway.add_user("mira", calls="tickets")
@@ -48,7 +56,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         with gateway.serving() as running:
             gateway.wait_for_tools("tickets", count=9)
             wait_until(lambda: "the replica has read" in running.output(), what="the replica's first read")
-            yield World(gateway, server, store, running)
+            yield World(gateway, server, store, running, policies)
 
 
 def settings(folder: Path, server: OpenFgaServer, store: str) -> dict[str, object]:
@@ -119,6 +127,34 @@ async def test_without_its_server_reads_go_on_until_the_bound_writes_end_and_bot
         world.server.begin()
     await until(lambda: read(client), lambda answer: "result" in answer.body)
     await until(lambda: write(client), lambda answer: "result" in answer.body)
+
+
+async def test_another_model_brings_another_copy(world: World, client: ModernClient) -> None:
+    copies = world.running.output().count("the replica has read")
+    another = await anyio.to_thread.run_sync(another_model, world)
+    # Its server has it first; a model the server lacks would not be adopted.
+    await anyio.to_thread.run_sync(lambda: shutil.copytree(another, world.policies, dirs_exist_ok=True))
+    with anyio.fail_after(WAIT_SECONDS):
+        while world.running.output().count("the replica has read") == copies:
+            assert "result" in (await read(client)).body
+            await anyio.sleep(0.05)
+    assert "result" in (await read(client)).body
+    await anyio.to_thread.run_sync(lambda: world.server.delete(world.store, DELEGATION))
+    await until(lambda: read(client), lambda answer: "error" in answer.body)
+    await anyio.to_thread.run_sync(lambda: world.server.write(world.store, DELEGATION))
+    await until(lambda: read(client), lambda answer: "result" in answer.body)
+
+
+def another_model(world: World) -> Path:
+    """The policies with one more type, which the server has."""
+    folder = world.policies.parent / "another"
+    shutil.copytree(world.policies, folder)
+    module = folder / "gateway.fga"
+    text = module.read_text(encoding="utf-8").replace("type user\n", "type user\n\ntype planet\n")
+    module.write_text(text, encoding="utf-8")
+    model = to_json(load_model(folder).document)
+    assert "code" not in world.server.post(f"/stores/{world.store}/authorization-models", model)
+    return folder
 
 
 async def read(client: ModernClient) -> Answered:

@@ -29,6 +29,13 @@ from mcp_gateway.storage.relationships import tuple_of
 
 _log = logging.getLogger(__name__)
 
+_BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+def since_boot() -> float:
+    """Monotonic, and counts on while the machine is suspended where the system can say so: a copy ages meanwhile."""
+    return time.monotonic() if _BOOT_CLOCK is None else time.clock_gettime(_BOOT_CLOCK)
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -50,11 +57,12 @@ class ReplicaRelationships:
         *,
         pace: Pace,
         changed: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = since_boot,
     ) -> None:
         self.server = server
         self._source = source
         self._pace = pace
+        self._changed = changed
         self._clock = clock
         self._copy = LocalCopy(model)
         self._engine = self._copy.engine
@@ -152,13 +160,16 @@ class ReplicaRelationships:
 
     def _left(self) -> float:
         """For how many seconds the copy may still answer."""
-        as_of = self._feed.as_of
-        lag = float("inf") if as_of is None else self._clock() - as_of
+        lag = self._lag()
         if lag > self._pace.max_staleness_seconds:
             raise AuthorizationUnavailable(
                 f"the replica has not heard from the relationship server for {lag:.1f} s", code="relationship.stale"
             )
         return self._pace.max_staleness_seconds - lag
+
+    def _lag(self) -> float:
+        as_of = self._feed.as_of
+        return float("inf") if as_of is None else self._clock() - as_of
 
     async def _fill(self) -> None:
         began = self._clock()
@@ -174,6 +185,9 @@ class ReplicaRelationships:
             if not self._failing:
                 _log.error("the replica cannot look at the relationship server: %s", exc)
             self._failing = True
+            if self._lag() > self._pace.max_staleness_seconds:
+                # What was kept ends by the wall clock, which may have been set back.
+                self._changed()
         else:
             if self._failing:
                 _log.warning("the replica follows the relationship server again")

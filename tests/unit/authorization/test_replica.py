@@ -165,6 +165,23 @@ async def test_reads_are_answered_until_the_bound_and_then_denied() -> None:
     assert raised.value.code == "relationship.stale"
 
 
+async def test_a_clock_that_was_set_back_does_not_prolong_what_was_kept() -> None:
+    world = await a_world()
+    assert (await world.decide()).allowed
+    world.server.down = True
+    world.server.now += 6
+    kept = world.changes
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.replica.run)
+            while world.changes == kept:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+    with pytest.raises(AuthorizationUnavailable) as raised:
+        await world.authorization.decide(mira(), READ, {}, now=NOW)
+    assert raised.value.code == "relationship.stale"
+
+
 async def test_lists_end_with_the_bound_too() -> None:
     world = await a_world()
     assert (await world.authorization.visible(mira(), [READ], now=NOW)).tools
