@@ -36,6 +36,11 @@ class Asking(Explaining):
         self._spoken = None if book.says_nothing else book
         self._off: frozenset[str] = frozenset()
 
+    def depends(self, tool: Tool) -> bool:
+        """Whether a call of a listed tool also depends on its arguments: on what they name, or on a rule about them."""
+        bound = self._bound(tool)
+        return bool(tool.resources) or (bound is not None and bound.of_call)
+
     async def _see(
         self, principal: Principal, tools: Sequence[Tool], now: float, request: Request | None = None
     ) -> Visible:

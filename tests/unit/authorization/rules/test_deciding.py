@@ -213,8 +213,10 @@ async def test_a_list_holds_what_rules_without_arguments_allow_and_the_others_de
     rules = rule("false", name="hidden", when="{tools: [pay]}") + rule(
         "arguments.n < 5", name="depends", when="{tools: [ping]}"
     ).removeprefix("rules:\n")
-    visible = await narrowed_by(book(rules), ROWS).visible(mira(), TOOLS, now=NOW, request=request())
+    asked = narrowed_by(book(rules), ROWS)
+    visible = await asked.visible(mira(), TOOLS, now=NOW, request=request())
     assert visible.tools == (PING.id, GET.id)
+    assert [asked.depends(one) for one in (PING, PAY, GET)] == [True, False, True]
     assert visible.depends_on_resource == {PING.id, GET.id}
 
 
