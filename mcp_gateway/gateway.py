@@ -16,7 +16,7 @@ What is listed is what may be called: `list_tools` asks the same authorization.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -51,8 +51,10 @@ class ToolList:
 
     tools: Sequence[Tool]
     visible: frozenset[ToolId]
-    generation: int
-    """Of the catalog; with `visible` it identifies the answer."""
+    generation: tuple[int, str]
+    """Of the catalog and of the rules; with `visible` it identifies the answer."""
+    depends: Callable[[Tool], bool]
+    """Whether a call of a listed tool also depends on its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,8 @@ class Gateway:
             listing = self.catalog.listing(request.endpoint)
             visible = await self.authorization.visible(principal, listing.tools, now=time.time(), request=request)
             entry.listed(visible.tools)
-            return ToolList(listing.tools, visible.ids, listing.generation)
+            generation = (listing.generation, self.authorization.book.book_id)
+            return ToolList(listing.tools, visible.ids, generation, self.authorization.depends)
 
     async def call_tool(
         self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], notify: Notify
@@ -94,22 +97,24 @@ class Gateway:
             permit = admit(request, principal, tool, arguments, decision)
             return await self.guards.run(permit, notify, entry.recorded(self.upstreams.forward))
 
-    async def refusal_now(self, principal: Principal, called: Called | None) -> GatewayError | None:
-        """What would refuse a request that is under way if it came now; the same checks, and the token's age no matter."""
-        try:
-            await self.follow()
-            self.identity.refuse_ended(principal)
-            if called is not None:
-                request, name, arguments = called
-                tool = self.catalog.resolve(request.endpoint, name)
-                decision = await self.authorization.decide(principal, tool, arguments, now=time.time(), request=request)
-                admit(request, principal, tool, arguments, decision)
-        except Unavailable as exc:
-            # A store that cannot be asked takes nothing back from what was admitted; the operator's stop does.
-            return exc if exc.code == "gateway.disabled" else None
-        except (Unauthenticated, InsufficientScope, AccessDenied) as exc:
-            return exc
-        return None
+    async def ended(self, principal: Principal) -> GatewayError | None:
+        """What would refuse `principal` now, but for the token's age; asks nobody outside this process."""
+        return await _refusal(self._stands(principal))
+
+    async def refused(self, principal: Principal, called: Called) -> GatewayError | None:
+        """What would refuse a call that is under way if it came now, by the checks it came through."""
+        return await _refusal(self._readmit(principal, called))
+
+    async def _stands(self, principal: Principal) -> None:
+        await self.follow()
+        self.identity.refuse_ended(principal)
+
+    async def _readmit(self, principal: Principal, called: Called) -> None:
+        await self.follow()
+        request, name, arguments = called
+        tool = self.catalog.resolve(request.endpoint, name)
+        decision = await self.authorization.decide(principal, tool, arguments, now=time.time(), request=request)
+        admit(request, principal, tool, arguments, decision)
 
     async def record_ended(
         self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
@@ -126,6 +131,18 @@ class Gateway:
     async def follow(self) -> None:
         """See every change that was acknowledged by now; `authenticate` does, and so must a request that took its time."""
         await self.feed.keep_up()
+
+
+async def _refusal(check: Awaitable[None]) -> GatewayError | None:
+    """What `check` raises, if that takes a right back."""
+    try:
+        await check
+    except Unavailable as exc:
+        # A store that cannot be asked takes nothing back from what was admitted; the operator's stop does.
+        return exc if exc.code == "gateway.disabled" else None
+    except (Unauthenticated, InsufficientScope, AccessDenied) as exc:
+        return exc
+    return None
 
 
 def admit(

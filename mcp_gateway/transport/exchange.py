@@ -119,9 +119,13 @@ class Exchange:
             error = answer.error or {}
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
 
-    async def recheck(self) -> GatewayError | None:
-        """What would refuse this request if it came now; a call also by its tool and arguments."""
-        return await self.parts.gateway.refusal_now(self.principal, self.called)
+    async def ended(self) -> GatewayError | None:
+        """What would refuse whoever sent this if it came now."""
+        return await self.parts.gateway.ended(self.principal)
+
+    async def refused(self) -> GatewayError | None:
+        """What would refuse this call by its tool and arguments if it came now."""
+        return await self.parts.gateway.refused(self.principal, self.called) if self.called else None
 
     async def refuse_ended(self, refusal: GatewayError) -> None:
         """Record that the right to this request ended while it ran, and say so; always raises."""

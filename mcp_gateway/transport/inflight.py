@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
 import anyio
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.05
 _RECHECK_SECONDS = 0.4
 """A right that is taken away ends what is under way within twice this time."""
+_RECHECKS_AT_ONCE = 8
+"""Decisions asked anew at a time; a backend far away must not be asked about all calls at once."""
 _SOON_SECONDS = 0.002
 _BODY_TOTAL_SECONDS = 60.0
 """For the whole body: a drop now and then must not hold a place for ever."""
@@ -36,8 +38,12 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 class Recheckable(Protocol):
     """A request that is known well enough to be asked about again."""
 
-    async def recheck(self) -> GatewayError | None:
-        """What would refuse it now, None while nothing does."""
+    async def ended(self) -> GatewayError | None:
+        """What would refuse its sender now, None while nothing does; quick, because it asks nobody outside."""
+        ...
+
+    async def refused(self) -> GatewayError | None:
+        """What would refuse the request itself now, None while nothing does."""
         ...
 
 
@@ -128,17 +134,35 @@ class InFlight:
     async def run(self) -> None:
         """Watch until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_rechecking)
+            tasks.start_soon(self._keep_ending)
+            tasks.start_soon(self._keep_refusing)
             while True:
                 await anyio.sleep(_TICK_SECONDS)
                 self._look(tasks, time.monotonic())
 
-    async def _keep_rechecking(self) -> None:
+    async def _keep_ending(self) -> None:
+        """By itself, so that a slow decision about one request never delays the end of another."""
         while True:
             await anyio.sleep(_RECHECK_SECONDS)
-            began_before = time.monotonic() - _RECHECK_SECONDS
-            for flight in [flight for flight in self._flights if flight.began_at < began_before]:
-                await _refuse_if_refused(flight)
+            for flight, request in self._going_on():
+                await _refuse_by(flight, request.ended)
+
+    async def _keep_refusing(self) -> None:
+        while True:
+            await anyio.sleep(_RECHECK_SECONDS)
+            going_on = iter(self._going_on())
+            async with anyio.create_task_group() as lanes:
+                for _ in range(min(_RECHECKS_AT_ONCE, len(self._flights))):
+                    lanes.start_soon(_refuse_each, going_on)
+
+    def _going_on(self) -> list[tuple[Flight, Recheckable]]:
+        """The requests that take their time and were not ended yet."""
+        before = time.monotonic() - _RECHECK_SECONDS
+        return [
+            (flight, flight.request)
+            for flight in self._flights
+            if flight.began_at < before and flight.request is not None and flight.refusal is None
+        ]
 
     def enter(self, flight: Flight) -> None:
         if len(self._flights) >= self._limit:
@@ -186,16 +210,20 @@ class InFlight:
                 tasks.start_soon(_watch, flight)
 
 
-async def _refuse_if_refused(flight: Flight) -> None:
-    if flight.request is None or flight.refusal is not None:
-        return
+async def _refuse_each(flights: Iterator[tuple[Flight, Recheckable]]) -> None:
+    """One lane; several share `flights`."""
+    for flight, request in flights:
+        await _refuse_by(flight, request.refused)
+
+
+async def _refuse_by(flight: Flight, check: Callable[[], Awaitable[GatewayError | None]]) -> None:
     try:
-        refusal = await flight.request.recheck()
+        refusal = await check()
     except Exception:
         # It was let through; that it cannot be asked again is for operators, and for the next round.
         log.exception("a request under way could not be asked again")
         return
-    if refusal is not None:
+    if refusal is not None and flight.refusal is None:
         flight.refuse(refusal)
 
 
