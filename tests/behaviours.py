@@ -179,6 +179,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_the_revision_of_an_answer_is_the_one_that_was_followed",
     ),
     Promise(
+        "An object that cannot be hides no other.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_an_object_that_cannot_be_hides_no_other",
+    ),
+    Promise(
         "People are told by which tuples something holds.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_people_are_told_by_which_tuples_something_holds",

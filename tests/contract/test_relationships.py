@@ -214,3 +214,17 @@ async def test_people_are_told_by_which_tuples_something_holds(bench: Bench) -> 
     assert set(path) == {"group:eng#member caller server:tickets", f"{MIRA} member group:eng"}
     unknown = Check("user:local/omar", "caller", "server:tickets")
     assert await bench.relationships.witness(unknown, in_context=None, now=time.time()) == ()
+
+
+@pytest.mark.parametrize(
+    "malformed", ["tool:" + "x" * 300, "tool:a\nb", "tool:", "tool:*", "no type", "tool:a#b", "plane:1"]
+)
+async def test_an_object_that_cannot_be_hides_no_other(bench: Bench, malformed: str) -> None:
+    await bench.write(*allowed_rows(READ_TOOL))
+    asked = Check(MIRA, "can_call", malformed)
+    held = await bench.relationships.held(
+        MIRA, "can_call", [malformed, READ_TOOL.id], in_context=BOUND, now=time.time()
+    )
+    answers = await bench.relationships.answer([asked, CAN_CALL], in_context=BOUND, now=time.time())
+    assert held.objects == (READ_TOOL.id,)
+    assert (answers.answers.get(asked) is True, answers.answers[CAN_CALL]) == (False, True)

@@ -25,6 +25,7 @@ from mcp_gateway.authorization.backends.openfga_watch import InContextWatch
 from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.engine import requests
+from mcp_gateway.authorization.engine.codes import RequestRefused
 from mcp_gateway.authorization.engine.model import Model, subject_kind
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
 from mcp_gateway.authorization.tree import Expansion
@@ -151,7 +152,7 @@ class OpenFgaRelationships:
         if not self._ready:
             await self._prepare()
         revision = self._revision
-        found = await self._ask(list(dict.fromkeys(checks)), in_context, now, fresh=fresh)
+        found = await self._ask(self._askable(checks), in_context, now, fresh=fresh)
         answers = {check: answer for check, answer in found.items() if answer is not None}
         return Answers(answers, revision, self._model.model_id, now)
 
@@ -161,7 +162,7 @@ class OpenFgaRelationships:
         if not self._ready:
             await self._prepare()
         revision = self._revision
-        asked = [Check(subject, relation, object_) for object_ in dict.fromkeys(objects)]
+        asked = self._askable([Check(subject, relation, object_) for object_ in objects])
         answers = await self._ask(asked, in_context, now, fresh=False, pace=LIST)
         if open_ := [check for check in asked if check not in answers]:
             # A busy server leaves single questions of many open. A list that hid their objects would be wrong.
@@ -260,6 +261,18 @@ class OpenFgaRelationships:
             self._doubt(exc)
             raise
         return answer.body
+
+    def _askable(self, checks: Sequence[Check]) -> list[Check]:
+        """Without those the server would refuse, and the rest of their batch with them; they stay unanswered."""
+        return [check for check in dict.fromkeys(checks) if self._may_ask(check)]
+
+    def _may_ask(self, check: Check) -> bool:
+        try:
+            requests.require_check(self._model, check)
+        except RequestRefused as exc:
+            _log.warning("unanswered: a question that cannot be asked: %s", exc)
+            return False
+        return True
 
     def _listed(self, found: Sequence[str], limit: int, now: float) -> Listed:
         return Listed(tuple(found[:limit]), MAY_BE_CUT, self._revision, self._model.model_id, now)
