@@ -20,7 +20,7 @@ from mcp_gateway.api.envelope import request_id_of, status_of
 from mcp_gateway.api.signed_in import desk_of, login_path, mcp_url, person_of
 from mcp_gateway.api.snippets import snippets
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.inspection import Filter
+from mcp_gateway.inspection import Access, Filter
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.reasons import sentence
 from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
@@ -31,7 +31,7 @@ _MAX_CURSOR = 1000
 _MAX_DEFINITION = 65_536
 _STYLE_SECONDS = 300
 
-_Choice = TypeVar("_Choice", Risk, ReviewState)
+_Choice = TypeVar("_Choice", Risk, ReviewState, Access)
 
 
 def routes() -> list[BaseRoute]:
@@ -77,6 +77,7 @@ async def _catalog(request: Request) -> Response:
         "is_first_page": cursor is None,
         "risks": list(Risk),
         "states": list(ReviewState),
+        "accesses": [Access.CALLABLE, Access.DEPENDS, Access.REQUESTABLE],
         "next_query": _query_without_cursor(request.query_params),
     }
     return _page(request, "catalog.html", shown)
@@ -137,6 +138,7 @@ def _filter(query: QueryParams) -> Filter:
         server=_text(query, "server", _MAX_SEARCH),
         risk=_choice(query, "risk", Risk),
         state=_choice(query, "state", ReviewState),
+        access=_choice(query, "access", Access),
     )
 
 

@@ -21,7 +21,7 @@ from mcp_gateway.api.envelope import Envelope, known_code, problem, request_id_o
 from mcp_gateway.api.events import event_stream
 from mcp_gateway.api.signed_in import Desk, desk_of, person_of
 from mcp_gateway.errors import BadRequest, GatewayError
-from mcp_gateway.inspection import Filter, ServerView, Standing, ToolDetail, ToolPage
+from mcp_gateway.inspection import Access, Filter, ServerView, Standing, ToolDetail, ToolPage
 from mcp_gateway.model.ids import AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import ReviewState, Risk
@@ -101,10 +101,11 @@ async def tools(
     server: Annotated[str | None, Query(max_length=64)] = None,
     risk: Risk | None = None,
     state: ReviewState | None = None,
+    access: Annotated[Access | None, Query(description="What it is to this person.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
 ) -> ToolPage:
-    wanted = Filter(q, server, risk, state)
+    wanted = Filter(q, server, risk, state, access)
     return await desk_of(request).inspection.tools(person, wanted, limit=limit, cursor=cursor)
 
 

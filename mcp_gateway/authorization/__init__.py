@@ -8,6 +8,7 @@ from mcp_gateway.authorization.explain import Asked, Explanation, Finding
 from mcp_gateway.authorization.explaining import Memberships, Visible
 from mcp_gateway.authorization.judge import needed_scope, public_code, within_scope
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed, Relationships
+from mcp_gateway.authorization.remedies import access_command
 from mcp_gateway.authorization.resources import Unidentified, identify
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Relationships",
     "Unidentified",
     "Visible",
+    "access_command",
     "compile_gateway_model",
     "identify",
     "load_model",

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mcp_gateway.authorization.asking import Asking, available, narrowed
+from mcp_gateway.authorization.discovery import Access, access
 from mcp_gateway.authorization.explaining import Memberships
-from mcp_gateway.authorization.judge import CAN_CALL_DIRECTLY, within_scope
+from mcp_gateway.authorization.judge import AVAILABLE, CAN_CALL_DIRECTLY, within_scope
 from mcp_gateway.authorization.listing import Visible
 from mcp_gateway.authorization.relationships import Relationships
 from mcp_gateway.authorization.resources import Identified, identify
@@ -147,6 +148,25 @@ class Authorization(Asking):
         """The tools this person could use without an agent; for the first-party pages, which never call."""
         held = await self._held(person.user, CAN_CALL_DIRECTLY, tools, None, now)
         return frozenset(map(ToolId, held.objects))
+
+    async def accessible_to(self, person: Person, tools: Sequence[Tool], *, now: float) -> dict[ToolId, Access]:
+        """What each tool is to this person, an agent's part left out; for the first-party pages."""
+        usable = await self.usable_by(person, tools, now=now)
+        asked = [tool for tool in tools if tool.requestable and tool.id not in usable]
+        # Only a tool that somebody could call now is worth asking for.
+        held = (await self._held(person.user, AVAILABLE, asked, None, now)).objects if asked else ()
+        missing = dict.fromkeys(map(ToolId, held), ("user.not_allowed",))
+        return {
+            tool.id: access(
+                tool, listed=tool.id in usable, depends=self.depends(tool), missing=missing.get(tool.id, ())
+            )
+            for tool in tools
+        }
+
+    def depends(self, tool: Tool) -> bool:
+        """Whether a call also depends on its arguments: on what they name, or on a rule that reads them."""
+        bound = self._bound(tool)
+        return bool(tool.resources) or (bound is not None and bound.of_call)
 
     async def holds(self, subject: str, relation: str, object_: str, *, now: float) -> bool:
         """One first-party question, such as `gateway:local` administrator; unanswered is no."""

@@ -18,6 +18,7 @@ from mcp_gateway.model.tool import ReviewState, Risk, Tool
 
 CAN_CALL = "can_call"
 CAN_CALL_DIRECTLY = "can_call_directly"
+AVAILABLE = "available"
 
 LegsOf: TypeAlias = Callable[[str, str], Legs | None]
 """(object type, relation) -> its sides."""

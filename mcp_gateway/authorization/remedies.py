@@ -23,7 +23,7 @@ def remedy(reason: Reason, *, principal: Principal, tool: Tool | None = None) ->
     relation, _, object_ = rest.partition(" ")
     match reason.code:
         case "user.not_allowed" if tool is not None:
-            return _command("access", "add", user, "direct_caller", tool.id)
+            return access_command(principal.user, tool)
         case "agent.not_granted" if tool is not None:
             return _granted(agent, tool.id, user)
         case "agent.not_delegated":
@@ -50,6 +50,11 @@ def remedy(reason: Reason, *, principal: Principal, tool: Tool | None = None) ->
             return _command("tool", "enable", f"{tool.server}/{tool.name}")
         case _:
             return REASONS[reason.code].remedy
+
+
+def access_command(user: str, tool: Tool) -> str:
+    """What an administrator runs to give a user one tool."""
+    return _command("access", "add", said(user), "direct_caller", tool.id)
 
 
 def said(identifier: str) -> str:

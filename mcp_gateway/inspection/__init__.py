@@ -1,5 +1,6 @@
 """Reads: browse, explain, audit queries and events; filtered by who asks."""
 
+from mcp_gateway.authorization import Access
 from mcp_gateway.inspection.browse import Filter
 from mcp_gateway.inspection.definition import Parameter
 from mcp_gateway.inspection.events import Event, EventBoard, EventSource, Subscription
@@ -17,6 +18,7 @@ from mcp_gateway.inspection.views import (
 )
 
 __all__ = [
+    "Access",
     "Asker",
     "Event",
     "EventBoard",

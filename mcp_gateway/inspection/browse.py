@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from mcp_gateway.authorization import Access, access_command
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import BadRequest
 from mcp_gateway.inspection.definition import MAX_NAME, describe, one_line
 from mcp_gateway.inspection.views import ResourceNeed, ServerStatus, ServerView, ToolDetail, ToolPage, ToolView
-from mcp_gateway.model.ids import ToolId, server_id
+from mcp_gateway.model.ids import ToolId, UserId, server_id
 from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, Tool, Upstream
 from mcp_gateway.storage.catalog import ServerRow
 
@@ -26,6 +27,7 @@ class Filter:
     server: str | None = None
     risk: Risk | None = None
     state: ReviewState | None = None
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,12 @@ class Seen:
     """What one asker sees of the tools, in catalog order."""
 
     tools: tuple[Tool, ...]
-    usable: frozenset[ToolId]
-    """Those the asker's own access reaches."""
+    access: Mapping[ToolId, Access]
+    """What each is to a person who asks; empty when it is the owner of the data directory."""
     reviewing: bool
     """Findings and the history of the review are shown."""
+    user: UserId | None = None
+    """The person who asks."""
 
 
 def page(catalog: Catalog, seen: Seen, wanted: Filter, *, limit: int, cursor: str | None) -> ToolPage:
@@ -62,6 +66,7 @@ def detail(catalog: Catalog, seen: Seen, tool: Tool) -> ToolDetail:
 def tool_view(catalog: Catalog, seen: Seen, tool: Tool) -> ToolView:
     described = describe(tool.definition)
     row = catalog.row(tool.id) if seen.reviewing else None
+    access = seen.access.get(tool.id)
     return ToolView(
         id=tool.id,
         server=tool.server,
@@ -72,10 +77,13 @@ def tool_view(catalog: Catalog, seen: Seen, tool: Tool) -> ToolView:
         parameters=described.parameters,
         risk=tool.risk,
         state=tool.state,
-        callable=tool.id in seen.usable,
+        callable=access in (Access.CALLABLE, Access.DEPENDS),
         needs=tuple(dict.fromkeys(ResourceNeed(rule.relation, rule.type) for rule in tool.resources)),
         digest=tool.digest,
         finding=row.finding if row else None,
+        access=access,
+        owner=catalog.upstreams[tool.server].owner,
+        ask=access_command(seen.user, tool) if access is Access.REQUESTABLE and seen.user else None,
     )
 
 
@@ -108,7 +116,7 @@ def _views(catalog: Catalog, seen: Seen, wanted: Filter) -> Iterable[ToolView]:
     for tool in seen.tools:
         if wanted.server not in (None, tool.server) or wanted.risk not in (None, tool.risk):
             continue
-        if wanted.state in (None, tool.state):
+        if wanted.state in (None, tool.state) and wanted.access in (None, seen.access.get(tool.id)):
             yield tool_view(catalog, seen, tool)
 
 

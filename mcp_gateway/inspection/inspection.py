@@ -1,7 +1,7 @@
 """The reading façade: browse, explain and watch, filtered by who asks. Changes nothing, calls nothing.
 
-A person sees the servers where they are reader or operator and the tools they could call
-directly. Administrators and auditors of `gateway:local`, and whoever may open the data
+A person sees the servers where they are reader or operator, the tools they could call directly
+and those they may ask for. Administrators and auditors of `gateway:local`, and whoever may open the data
 directory, see everything, waiting and quarantined tools included.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 
 from mcp_gateway.audit import EVERYTHING, Record, Trail, Wanted
-from mcp_gateway.authorization import Authorization, Explanation, Memberships
+from mcp_gateway.authorization import Access, Authorization, Explanation, Memberships
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.inspection import browse, trail
@@ -204,10 +204,10 @@ class Inspection:
         tools = self._catalog.every()
         everything = await self._sees_everything(asker)
         if isinstance(asker, OsUser):
-            return Seen(tuple(tools), frozenset(), reviewing=True)
-        usable = await self._authorization.usable_by(asker, tools, now=self._clock())
-        shown = tools if everything else [tool for tool in tools if tool.id in usable]
-        return Seen(tuple(shown), usable, reviewing=everything)
+            return Seen(tuple(tools), {}, reviewing=True)
+        access = await self._authorization.accessible_to(asker, tools, now=self._clock())
+        shown = tools if everything else [tool for tool in tools if access[tool.id] is not Access.HIDDEN]
+        return Seen(tuple(shown), access, reviewing=everything, user=asker.user)
 
     async def _everything(self, asker: Asker) -> Seen:
         """Every tool; raises AccessDenied for a person who does not see everything."""

@@ -84,6 +84,12 @@ class ToolView:
     """SHA-256 of the definition's canonical JSON."""
     finding: str | None
     """Why it is quarantined or changed; reviewers only."""
+    access: Access | None = None
+    """What it is to the person who asks; `requestable` is one they may not use and may ask for."""
+    owner: str = ""
+    """Who to ask."""
+    ask: str | None = None
+    """Of a requestable tool: what an administrator would run."""
 
 
 @dataclass(frozen=True, slots=True)
