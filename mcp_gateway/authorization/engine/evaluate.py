@@ -20,7 +20,7 @@ from mcp_gateway.authorization.engine.narrowing import narrowings, tracked
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import NOWHERE, Program, Query, Step
 from mcp_gateway.authorization.engine.recursion import plain_recursions
-from mcp_gateway.authorization.engine.references import asked_once, circular, plain_memberships, references
+from mcp_gateway.authorization.engine.references import asked_once, circular, leaning, plain_memberships, references
 from mcp_gateway.authorization.language.analysis import only_written
 from mcp_gateway.authorization.language.syntax import Computed, Direct, Exclusion, From, Rewrite, Union, parts_of
 
@@ -49,6 +49,7 @@ class _Compiler:
         self._model = model
         self._members = only_written(model.relations)
         self._turning = circular(graph)
+        self._leaning = leaning(model, graph)
         self._once = frozenset[str]() if for_usersets else asked_once(model, graph)
         self._rings = frozenset[str]() if for_usersets else plain_recursions(model)
         self._for_usersets = for_usersets
@@ -90,7 +91,9 @@ class _Compiler:
         operands = tuple(self._part(part, kind) for part in parts_of(rewrite))
         if isinstance(rewrite, Union):
             return parts.union(operands)
-        return parts.exclusion(*operands) if isinstance(rewrite, Exclusion) else parts.intersection(operands)
+        if isinstance(rewrite, Exclusion):
+            return (parts.leaning_exclusion if kind in self._leaning else parts.exclusion)(*operands)
+        return (parts.leaning_intersection if kind in self._leaning else parts.intersection)(operands)
 
     def _from(self, rewrite: From, object_type: str) -> Step:
         tupleset = self._model.relations[object_type][rewrite.tupleset]

@@ -113,14 +113,31 @@ def union(parts: tuple[Step, ...]) -> Step:
 
 def intersection(parts: tuple[Step, ...]) -> Step:
     def part(query: Query, object_: str, depth: int) -> int:
+        failure: Undecidable | None = None
+        for one in parts:
+            try:
+                found = one(query, object_, depth)
+                if found != YES:
+                    return found
+            except Undecidable as exc:
+                failure = failure or exc
+        if failure is not None:
+            raise failure
+        return YES
+
+    return part
+
+
+def leaning_intersection(parts: tuple[Step, ...]) -> Step:
+    """Where a CYCLE would deny: it is one when any part is, however plain the no of another."""
+
+    def part(query: Query, object_: str, depth: int) -> int:
         answer, failure = YES, None
         for one in parts:
             try:
                 found = one(query, object_, depth)
-                if found == NO:
-                    return NO
-                if found == CYCLE:
-                    answer = CYCLE
+                if found == CYCLE or answer == YES:
+                    answer = found
             except Undecidable as exc:
                 failure = failure or exc
         if failure is not None and answer == YES:
@@ -134,17 +151,40 @@ def exclusion(base: Step, but_not: Step) -> Step:
     def part(query: Query, object_: str, depth: int) -> int:
         failure: Undecidable | None = None
         try:
-            found = base(query, object_, depth)
-            if found != YES:
-                return found
+            if base(query, object_, depth) != YES:
+                return NO
         except Undecidable as exc:
             failure = exc
         try:
-            found = but_not(query, object_, depth)
-            if found != NO:
-                return NO if found == YES else CYCLE
+            if but_not(query, object_, depth) != NO:
+                return NO
         except Undecidable as exc:
             failure = failure or exc
+        if failure is not None:
+            raise failure
+        return YES
+
+    return part
+
+
+def leaning_exclusion(base: Step, but_not: Step) -> Step:
+    """Where either side can lean on itself: then nobody knows, so nobody remains."""
+
+    def part(query: Query, object_: str, depth: int) -> int:
+        found, taken, failure = YES, NO, None
+        try:
+            found = base(query, object_, depth)
+        except Undecidable as exc:
+            failure = exc
+        try:
+            taken = but_not(query, object_, depth)
+        except Undecidable as exc:
+            failure = failure or exc
+        if CYCLE in (found, taken):
+            query.leaned = True
+            return CYCLE
+        if found == NO or taken == YES:
+            return NO
         if failure is not None:
             raise failure
         return YES

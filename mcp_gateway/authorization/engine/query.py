@@ -51,6 +51,7 @@ class Query:
         "_program",
         "at",
         "kind",
+        "leaned",
         "left",
         "lowest",
         "memo",
@@ -96,6 +97,8 @@ class Query:
         self.position = 0
         self.lowest = NOWHERE
         self.left = MAX_STEPS
+        self.leaned = False
+        """Nobody remained of a `but not` because a side of it leaned on itself."""
 
     def holds(self, relation: str, object_: str) -> bool:
         """Undecidable when it cannot be said."""

@@ -75,19 +75,31 @@ def plain_memberships(model: Model, graph: References) -> frozenset[str]:
     Elsewhere a no can be more than that: a no that leans on itself counts in `but not`, and a
     condition that cannot be decided leaves the answer open.
     """
-    excluding = [
-        f"{object_type}#{name}"
-        for object_type, definitions in model.relations.items()
-        for name, definition in definitions.items()
-        if any(isinstance(part, Exclusion) for part in _parts(definition.rewrite))
-    ]
-    within = led_to(excluding, graph).union(excluding)
+    within = _at_or_under_exclusions(model, graph)
     open_ended = {key for key, accepted in model.accepted.items() if not _always_decided(model, accepted.values())}
     return frozenset(
         key
         for key in memberships(model)
         if key not in within and key not in open_ended and open_ended.isdisjoint(led_to((key,), graph))
     )
+
+
+def leaning(model: Model, graph: References) -> frozenset[str]:
+    """Relations with or under a `but not` that lead to a ring: there a no that leans on itself is more than a no."""
+    rings = circular(graph)
+    return frozenset(
+        key for key in _at_or_under_exclusions(model, graph) if not rings.isdisjoint({key, *led_to((key,), graph)})
+    )
+
+
+def _at_or_under_exclusions(model: Model, graph: References) -> frozenset[str]:
+    excluding = [
+        f"{object_type}#{name}"
+        for object_type, definitions in model.relations.items()
+        for name, definition in definitions.items()
+        if any(isinstance(part, Exclusion) for part in _parts(definition.rewrite))
+    ]
+    return led_to(excluding, graph).union(excluding)
 
 
 def _hops(model: Model) -> Iterator[str]:

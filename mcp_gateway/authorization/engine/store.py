@@ -86,6 +86,13 @@ class Store:
         with _in_their_words():
             return self._query(check.subject, given).holds(check.relation, check.object)
 
+    def leans(self, check: Check, given: Given = NOTHING_GIVEN) -> bool:
+        """Whether a ring under a `but not` is why `check` is denied; OpenFGA's own answer then hangs on its timing."""
+        requests.require_check(self._model, check)
+        with _in_their_words():
+            query = self._query(check.subject, given)
+            return not query.holds(check.relation, check.object) and query.leaned
+
     def batch_check(self, items: Sequence[BatchItem]) -> dict[str, bool | RequestRefused]:
         """Correlation id -> an answer, or why this one has none."""
         requests.require_batch([item.correlation_id for item in items])

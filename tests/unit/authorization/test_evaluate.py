@@ -115,9 +115,9 @@ def test_any_other_ring_inside_an_exclusion_denies_on_either_side(relation: str)
     assert _holds(RINGS, rows, f"user:a {relation} doc:1") is False
 
 
-def test_a_ring_beside_a_plain_no_is_a_plain_no() -> None:
+def test_a_ring_beside_a_plain_no_denies_as_well() -> None:
     rows = ["user:a owner doc:1", "club:g#member banned doc:1", *_ring_of("club")]
-    assert _holds(RINGS, rows, "user:a writer doc:1") is True
+    assert _holds(RINGS, rows, "user:a writer doc:1") is False
 
 
 def test_a_no_inside_a_cycle_is_not_kept_for_another_path() -> None:
