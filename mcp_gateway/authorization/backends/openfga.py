@@ -9,24 +9,23 @@ the store and model that were meant (`openfga_pin`), which is looked at again af
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 
 from mcp_gateway.authorization.backends.openfga_batches import DECIDE, GENTLY, LIST, Batches, Pace
 from mcp_gateway.authorization.backends.openfga_client import OpenFgaClient, ServerRefused
-from mcp_gateway.authorization.backends.openfga_lists import MAY_BE_CUT, expansion_of, objects_of, users_of
+from mcp_gateway.authorization.backends.openfga_context import about
+from mcp_gateway.authorization.backends.openfga_lists import MAY_BE_CUT, Searches
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find, refusal_of, require_same
 from mcp_gateway.authorization.backends.openfga_watch import InContextWatch
 from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
 from mcp_gateway.authorization.engine import requests
 from mcp_gateway.authorization.engine.codes import RequestRefused
-from mcp_gateway.authorization.engine.model import Model, subject_kind
+from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
@@ -38,8 +37,6 @@ from mcp_gateway.storage.feed import newest_revision
 _log = logging.getLogger(__name__)
 
 _IN_CONTEXT_STORED = "relationship.in_context_stored"
-_CLOCK_STEP_SECONDS = 10
-"""The time sent is rounded up to this: conditions end early, never late, and the server can cache."""
 _CACHE_SECONDS = 30.0
 """After a change, caches of the server (10 s unless it is told otherwise) are gone round for this long."""
 _REFUSED_SECONDS = 1.0
@@ -69,6 +66,7 @@ class OpenFgaRelationships:
         self._relay = relay
         self._always_fresh = always_fresh
         self._batches = Batches(client, store)
+        self._searches = Searches(model, self._search)
         self._watch = InContextWatch(client, store)
         self._preparing = anyio.Lock()
         self._server_model = ""
@@ -185,34 +183,17 @@ class OpenFgaRelationships:
     async def list_objects(
         self, subject: str, relation: str, object_type: str, *, in_context: InContext | None, now: float, limit: int
     ) -> Listed:
-        requests.require_listing(self._model, subject, relation, object_type)
-        asked = {"user": subject, "relation": relation, "type": object_type, **self._about(in_context, now)}
-        return self._listed(objects_of(await self._search("list-objects", asked)), limit, now)
+        found = await self._searches.objects(subject, relation, object_type, about=self._about(in_context, now))
+        return self._listed(found, limit, now)
 
     async def list_users(
         self, object_: str, relation: str, kind: str, *, in_context: InContext | None, now: float, limit: int
     ) -> Listed:
-        requests.require_users(self._model, object_, relation, kind)
-        object_type, _, identifier = object_.partition(":")
-        subject_type, hash_, subject_relation = kind.partition("#")
-        wanted = {"type": subject_type, **({"relation": subject_relation} if hash_ else {})}
-        about = self._about(in_context, now)
-        asked = {
-            "object": {"type": object_type, "id": identifier},
-            "relation": relation,
-            "user_filters": [wanted],
-            "context": about["context"],
-            "contextual_tuples": about["contextual_tuples"]["tuple_keys"],
-        }
-        return self._listed(users_of(await self._search("list-users", asked)), limit, now)
+        found = await self._searches.users(object_, relation, kind, about=self._about(in_context, now))
+        return self._listed(found, limit, now)
 
     async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
-        requests.require_expansion(self._model, object_, relation)
-        asked = {
-            "tuple_key": {"relation": relation, "object": object_},
-            "contextual_tuples": {"tuple_keys": self._contextual(in_context)},
-        }
-        return expansion_of(f"{object_}#{relation}", await self._search("expand", asked))
+        return await self._searches.expansion(object_, relation, about=self._about(in_context, time.time()))
 
     @property
     def _ready(self) -> bool:
@@ -288,10 +269,7 @@ class OpenFgaRelationships:
         return "HIGHER_CONSISTENCY" if fresh or recent or self._always_fresh else "MINIMIZE_LATENCY"
 
     def _about(self, in_context: InContext | None, now: float) -> dict[str, Any]:
-        return {
-            "context": {"current_time": _rounded_up(now)},
-            "contextual_tuples": {"tuple_keys": self._contextual(in_context)},
-        }
+        return about(self._model, in_context, now)
 
     def _doubt(self, exc: AuthorizationUnavailable) -> None:
         """What the server said may mean that it is not the right one."""
@@ -299,26 +277,9 @@ class OpenFgaRelationships:
         if isinstance(doubt, Mispinned):
             self._distrust(doubt.reason, str(doubt))
 
-    def _contextual(self, in_context: InContext | None) -> list[dict[str, str]]:
-        if in_context is None:
-            return []
-        user, agent, memberships = in_context
-        if subject_kind(user) != "user" or subject_kind(agent) != "agent":
-            raise AuthorizationUnavailable("a request is bound to one user and one agent")
-        for relation, object_ in memberships:
-            if self._model.objection(object_, relation, user, "") is not None:
-                raise AuthorizationUnavailable("the token claims a membership the model does not know")
-        found = [("in_context", agent), *memberships]
-        return [{"user": user, "relation": relation, "object": object_} for relation, object_ in found]
-
     def _distrust(self, reason: str, problem: str) -> None:
         if self._refusal != reason:
             _log.critical("everything is denied: %s", problem)
         self._refusal = reason
         self._refused_until = time.monotonic() + _REFUSED_SECONDS
         self._server_model, self._verified_at = "", -1
-
-
-def _rounded_up(now: float) -> str:
-    step = _CLOCK_STEP_SECONDS
-    return datetime.fromtimestamp(math.ceil(now / step) * step, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,14 +6,50 @@ every list from here says that it may be cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal, cast
 
+from mcp_gateway.authorization.engine import requests
+from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.tree import Combined, Expansion, Node, Same, Subjects, Through
 from mcp_gateway.errors import AuthorizationUnavailable
 
 MAY_BE_CUT = "the server ends long lists by itself, without saying so"
 _MAX_DEPTH = 25
+
+
+class Searches:
+    """`search` asks one store of a server, by its model, and answers the body."""
+
+    def __init__(self, model: Model, search: Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]) -> None:
+        self._model = model
+        self._search = search
+
+    async def objects(self, subject: str, relation: str, object_type: str, *, about: Mapping[str, Any]) -> list[str]:
+        requests.require_listing(self._model, subject, relation, object_type)
+        asked = {"user": subject, "relation": relation, "type": object_type, **about}
+        return objects_of(await self._search("list-objects", asked))
+
+    async def users(self, object_: str, relation: str, kind: str, *, about: Mapping[str, Any]) -> list[str]:
+        requests.require_users(self._model, object_, relation, kind)
+        object_type, _, identifier = object_.partition(":")
+        subject_type, hash_, subject_relation = kind.partition("#")
+        asked = {
+            "object": {"type": object_type, "id": identifier},
+            "relation": relation,
+            "user_filters": [{"type": subject_type, **({"relation": subject_relation} if hash_ else {})}],
+            "context": about["context"],
+            "contextual_tuples": about["contextual_tuples"]["tuple_keys"],
+        }
+        return users_of(await self._search("list-users", asked))
+
+    async def expansion(self, object_: str, relation: str, *, about: Mapping[str, Any]) -> Expansion:
+        requests.require_expansion(self._model, object_, relation)
+        asked = {
+            "tuple_key": {"relation": relation, "object": object_},
+            "contextual_tuples": about["contextual_tuples"],
+        }
+        return expansion_of(f"{object_}#{relation}", await self._search("expand", asked))
 
 
 def objects_of(body: Mapping[str, Any]) -> list[str]:
