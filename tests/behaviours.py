@@ -736,6 +736,41 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_explain.py::test_the_list_of_anybody_is_explained_tool_by_tool",
     ),
     Promise(
+        "What is observed is reported before it is enforced.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_what_is_observed_is_reported_before_it_is_enforced",
+    ),
+    Promise(
+        "A rule that reads what no record holds is not guessed at.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_a_rule_that_reads_what_no_record_holds_is_not_guessed_at",
+    ),
+    Promise(
+        "The policy in force differs from nothing it decided.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_the_policy_in_force_differs_from_nothing_it_decided",
+    ),
+    Promise(
+        "A plan says whose lists would change and reload makes it so.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_a_plan_says_whose_lists_would_change_and_reload_makes_it_so",
+    ),
+    Promise(
+        "A list says what a call also depends on and never what may only be asked for.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_a_list_says_what_a_call_also_depends_on_and_never_what_may_only_be_asked_for",
+    ),
+    Promise(
+        "A comparison needs something to compare with.",
+        "README: change a policy",
+        "flow/test_policy_changes.py::test_a_comparison_needs_something_to_compare_with",
+    ),
+    Promise(
+        "A tool one may ask for is shown with how, and listed to no agent.",
+        "design: discovery has three states",
+        "flow/test_api.py::test_a_tool_one_may_ask_for_is_shown_with_how_and_only_to_people",
+    ),
+    Promise(
         "A person reads the own records as they were told.",
         "OpenAPI: /api/v1",
         "flow/test_api.py::test_a_person_reads_the_own_records_as_they_were_told",

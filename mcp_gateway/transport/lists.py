@@ -74,7 +74,7 @@ class _Rendered:
         self.ids = [tool.id for tool in tools.tools]
         self.order = {tool_id: position for position, tool_id in enumerate(self.ids)}
         self.fragments = [
-            orjson.dumps(annotated(_definition(tool, request), tool, depends=bool(tool.resources)))
+            orjson.dumps(annotated(_definition(tool, request), tool, depends=tools.depends(tool)))
             for tool in tools.tools
         ]
 

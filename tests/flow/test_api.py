@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,17 @@ from mcp_gateway.audit import Wanted
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.inspection import Filter, OsUser
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
-from mcp_gateway.model.tool import Risk
-from tests.support.first_party import BEARER, FirstParty, person, two_servers
+from mcp_gateway.model.tool import ReviewState, Risk
+from tests.support.first_party import (
+    BEARER,
+    DESTRUCTIVE,
+    NAMED_TICKET,
+    FirstParty,
+    first_party,
+    person,
+    two_servers,
+    upstream,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -249,6 +259,33 @@ async def test_explain_is_for_those_who_see_everything(door: FirstParty) -> None
     with pytest.raises(AccessDenied) as refused:
         await door.inspection.explain(person("mira"), *asked, {})
     assert refused.value.code == "tool.unavailable"
+
+
+async def test_a_tool_one_may_ask_for_is_shown_with_how_and_only_to_people(tmp_path: Path) -> None:
+    policies = {"ticket_get": NAMED_TICKET, "ticket_delete": replace(DESTRUCTIVE, requestable=True)}
+    tickets = upstream("tickets", {**policies, "ticket_update": DESTRUCTIVE})
+    async with first_party(tmp_path, tickets) as door:
+        await door.put_server("tickets")
+        for name, policy in tickets.tools.items():
+            await door.put_tool("tickets", name, policy.risk)
+        await door.relate("user:local/mira", "reader", "server:tickets")
+        shown = {tool["name"]: tool for tool in (await get(door, "mira", "/tools")).json()["tools"]}
+        assert {name: tool["access"] for name, tool in shown.items()} == {
+            "ticket_get": "depends",
+            "ticket_delete": "requestable",
+        }
+        asked = shown["ticket_delete"]
+        assert (asked["callable"], asked["owner"]) == (False, "support@example.com")
+        assert asked["ask"] == "mcp-gateway access add mira direct_caller tool:tickets/ticket_delete"
+        assert await names(door, "mira", access="requestable") == ["ticket_delete"]
+        assert await names(door, "mira", access="callable") == []
+        async with door.client("mira") as client:
+            page = (await client.get("/catalog/tools/tickets/ticket_delete", headers={"accept": "text/html"})).text
+            filtered = (await client.get("/catalog?access=requestable", headers={"accept": "text/html"})).text
+        assert "you may ask for it" in page and "direct_caller tool:tickets/ticket_delete" in page
+        assert "ticket_delete" in filtered and "ticket_get" not in filtered
+        await door.put_tool("tickets", "ticket_delete", Risk.DESTRUCTIVE, state=ReviewState.PENDING)
+        assert await names(door, "mira") == ["ticket_get"], "what nobody may call is not worth asking for"
 
 
 async def test_an_administrator_asks_the_api_why_and_nobody_else_learns_of_it(door: FirstParty) -> None:
