@@ -16,6 +16,8 @@ def parse(text: str, *, where: str) -> tuple[Any, yaml.Node | None]:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_duplicates(node, where)
         return yaml.safe_load(text), node
+    except RecursionError as exc:
+        raise OperatorError("is nested too deeply", where=where) from exc
     except yaml.MarkedYAMLError as exc:
         raise OperatorError(
             f"is not valid YAML: {exc.problem or 'unreadable'}", where=_at(where, exc.problem_mark)
@@ -56,15 +58,23 @@ def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
 
 
 def _refuse_duplicates(node: yaml.Node | None, where: str) -> None:
-    children: list[yaml.Node] = []
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in _pairs(node):
-            if str(key.value) in seen:
-                raise OperatorError(f"the key {key.value!r} stands twice", where=_at(where, key.start_mark))
-            seen.add(str(key.value))
-            children.append(value)
-    elif isinstance(node, yaml.SequenceNode):
-        children.extend(node.value)
-    for child in children:
-        _refuse_duplicates(child, where)
+    waiting, seen = [node], set[int]()
+    while waiting:
+        node = waiting.pop()
+        # What an alias repeats is looked at once: aliases of aliases would take forever.
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _refuse_same_keys(node, where)
+            waiting += [value for _, value in reversed(_pairs(node))]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
+
+
+def _refuse_same_keys(node: yaml.MappingNode, where: str) -> None:
+    keys: set[str] = set()
+    for key, _ in _pairs(node):
+        if str(key.value) in keys:
+            raise OperatorError(f"the key {key.value!r} stands twice", where=_at(where, key.start_mark))
+        keys.add(str(key.value))

@@ -100,7 +100,8 @@ def _settle_memory() -> None:
 def _upkeep(made: Office) -> Upkeep:
     async def reload_policies(upstreams: Sequence[Upstream]) -> None:
         model = policies(made.settings.policies, upstreams)
-        book = rules(made.settings, model, upstreams)
+        # Hundreds of expressions take a second to compile; calls go on meanwhile.
+        book = await anyio.to_thread.run_sync(rules, made.settings, model, upstreams)
         if model.model_id != made.vocabulary.model.model_id:
             relationships = made.relationships.of(model)
             await made.relationships.require(relationships)

@@ -22,14 +22,16 @@ from tests.support.wire import Answered, ModernClient
 pytestmark = pytest.mark.anyio
 
 AGENT = "docs-assistant"
+LIMITED = "project_list"
+ACCESS = "io.github.mcp-gateway/access"
 _SOON_SECONDS = 15
 
-SMALL_SEARCHES = """\
+NOT_ALL = """\
 rules:
-  - id: short-texts
-    description: A search names few words.
-    when: {servers: [tickets], tools: [ticket_search]}
-    require: size(arguments.query) < 10
+  - id: not-all
+    description: Nobody lists what is archived.
+    when: {servers: [tickets], tools: [project_list]}
+    require: "!has(arguments.archived) || arguments.archived != 'a very long text'"
     audit: []
 """
 INSIDE = """\
@@ -101,18 +103,16 @@ async def stage(served: tuple[Installation, Running]) -> AsyncGenerator[Stage]:
 
 
 async def test_a_rule_on_arguments_keeps_the_tool_listed_and_denies_the_call(stage: Stage) -> None:
-    stage.write("rules/search.yaml", SMALL_SEARCHES)
+    assert "_meta" not in await _listed(stage, LIMITED)
+    stage.write("rules/list.yaml", NOT_ALL)
     await stage.reload()
-    await _soon(
-        lambda: _told(stage, "rule.denied", "ticket_search", {"projects": ["PAY"], "query": "a very long text"})
-    )
-    short = await stage.client.call("ticket_search", {"projects": ["PAY"], "query": "pay"})
-    assert "result" in short.body
-    assert "ticket_search" in await stage.client.names()
-    refused = await stage.client.call("ticket_search", {"projects": ["PAY"], "query": "a very long text"})
+    await _soon(lambda: _told(stage, "rule.denied", LIMITED, {"archived": "a very long text"}))
+    assert "result" in (await stage.client.call(LIMITED)).body
+    assert (await _listed(stage, LIMITED))["_meta"][ACCESS]["state"] == "depends"
+    refused = await stage.client.call(LIMITED, {"archived": "a very long text"})
     assert (refused.status, refused.body["error"]["code"]) == (200, 1001)
     found = await stage.record(refused)
-    assert found["reasons"] == [{"code": "rule.denied", "evidence": "short-texts"}]
+    assert found["reasons"] == [{"code": "rule.denied", "evidence": "not-all"}]
     assert "very long" not in json.dumps(found)
 
 
@@ -205,6 +205,11 @@ async def test_what_is_only_observed_is_let_through_and_recorded_and_a_missing_c
 async def _reads(stage: Stage) -> set[str]:
     """Of the tools that every test looks at, those that are listed."""
     return {"ticket_get", "ticket_search"} & set(await stage.client.names())
+
+
+async def _listed(stage: Stage, tool: str) -> dict[str, Any]:
+    tools: list[dict[str, Any]] = (await stage.client.request("tools/list")).result["tools"]
+    return next(one for one in tools if one["name"] == tool)
 
 
 async def _is(found: Awaitable[set[str]], expected: set[str]) -> bool:
