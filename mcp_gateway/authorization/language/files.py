@@ -55,28 +55,38 @@ def _modular(file: Path, text: str) -> Reading:
     contents = read_contents(text, where=str(file))
     problems = list(contents.problems)
     documents: list[tuple[str, Document]] = []
+    left = MAX_BYTES
     for listed in contents.files:
-        found, wrong = _module(file, listed)
+        module, wrong = _module(file, listed, left)
+        left -= len(module)
+        if not wrong:
+            reading = read(module, where=listed.path)
+            wrong = [_from_here(one, file) for one in reading.problems]
+            documents += [(listed.path, reading.document)] if reading.document else []
         problems += wrong
-        documents += [(listed.path, found)] if found else []
-    if not problems or documents:
-        document, clashes = flatten(documents)
-        at = str(file)
-        more = [*clashes, *misnamed(document, where=at)] if problems or clashes else problems_of(document, where=at)
-        problems += [_from_here(one, file) for one in more]
-        return _judged(document, problems)
-    return Reading(None, tuple(problems))
+    return _joined(file, documents, problems)
 
 
-def _module(file: Path, listed: Listed) -> tuple[Document | None, list[Problem]]:
-    problem = next(_objections(file.parent, listed, str(file)), None)
+def _joined(file: Path, documents: Sequence[tuple[str, Document]], problems: Sequence[Problem]) -> Reading:
+    """The modules as one model; while they have problems of their own, no more is asked of it than good names."""
+    if problems and not documents:
+        return Reading(None, tuple(problems))
+    document, clashes = flatten(documents)
+    at = str(file)
+    more = [*clashes, *misnamed(document, where=at)] if problems or clashes else problems_of(document, where=at)
+    return _judged(document, [*problems, *(_from_here(one, file) for one in more)])
+
+
+def _module(file: Path, listed: Listed, left: int) -> tuple[str, list[Problem]]:
+    """What a listed file says, when it may be read and all modules together are not too large."""
+    where = str(file)
+    problem = next(_objections(file.parent, listed, where), None)
     if problem:
-        return None, [problem]
-    text, problem = _text(file.parent / listed.path, str(file), listed)
-    if problem:
-        return None, [problem]
-    reading = read(text, where=listed.path)
-    return reading.document, [_from_here(one, file) for one in reading.problems]
+        return "", [problem]
+    text, problem = _text(file.parent / listed.path, where, listed)
+    if problem is None and len(text) > left:
+        problem = _unreadable(f"with `{listed.path}` the model is larger than {MAX_BYTES} bytes", where, listed)
+    return ("", [problem]) if problem else (text, [])
 
 
 def _objections(folder: Path, listed: Listed, where: str) -> Iterator[Problem]:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+from mcp_gateway.authorization.language.lexing import PARAMETERS
 from mcp_gateway.authorization.language.syntax import (
+    SCHEMAS,
     Computed,
     ConditionDefinition,
     Direct,
@@ -28,10 +30,8 @@ from mcp_gateway.authorization.language.syntax import (
 )
 from mcp_gateway.errors import OperatorError
 
-SCHEMAS = ("1.1", "1.2")
 _MAX_NESTING = 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
-_PARAMETERS = frozenset({"bool", "string", "int", "uint", "double", "duration", "timestamp", "ipaddress"})
 _PREFIX = "TYPE_NAME_"
 
 
@@ -206,12 +206,12 @@ class _Reader:
     def _parameter(self, value: Mapping[str, object], at: str) -> ParameterType:
         name = self._type_name(value, at)
         elements = [self.object(one, at) for one in self.array(value.get("generic_types"), f"{at}/generic_types")]
-        if name in _PARAMETERS and not elements:
+        if name in PARAMETERS and not elements:
             return ParameterType(name)
         if name not in ("list", "map") or len(elements) != 1:
             self.refuse(at, f"`{name}` is not a parameter type")
         element = self._type_name(elements[0], at)
-        if element not in _PARAMETERS:
+        if element not in PARAMETERS:
             self.refuse(at, f"`{element}` is not an element type")
         return ParameterType(name, element)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+SCHEMAS = ("1.1", "1.2")
+"""The versions of the language: 1.2 adds modules and nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from mcp_gateway.authorization.language.analysis import Relations, grounded, looped, parents, relations_of
 from mcp_gateway.authorization.language.problems import UNUSED, Problem
 from mcp_gateway.authorization.language.syntax import (
+    SCHEMAS,
     Computed,
     Direct,
     Document,
@@ -25,7 +26,6 @@ from mcp_gateway.authorization.language.syntax import (
     parts_of,
 )
 
-SCHEMAS = ("1.1", "1.2")
 T = TypeVar("T")
 
 _RESERVED = frozenset({"self", "this"})

@@ -150,6 +150,16 @@ def test_a_module_that_cannot_be_read_is_refused_where_it_is_named(tmp_path: Pat
     ]
 
 
+def test_all_modules_together_are_no_larger_than_a_model(tmp_path: Path) -> None:
+    filling = "# " + "x" * (MAX_BYTES // 2) + "\n"
+    modules = {f"{name}.fga": f"{filling}module {name}\ntype {name}\n" for name in "abc"}
+    a_folder(tmp_path, list(modules), modules)
+    assert said(tmp_path) == [
+        f"fga.mod:4:5: with `b.fga` the model is larger than {MAX_BYTES} bytes",
+        f"fga.mod:5:5: with `c.fga` the model is larger than {MAX_BYTES} bytes",
+    ]
+
+
 def test_a_module_alone_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "core.fga").write_text(CORE)
     assert [str(one) for one in validate_policies(tmp_path / "core.fga")] == [

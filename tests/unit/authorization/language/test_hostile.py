@@ -162,7 +162,7 @@ def test_any_text_is_a_model_or_refused_with_a_place(text: str) -> None:
         return
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_shipped_model_with_a_piece_cut_out_or_put_in_is_a_model_or_refused(data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(SHIPPED)))
