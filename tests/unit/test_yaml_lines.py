@@ -20,7 +20,7 @@ def test_aliases_of_aliases_are_looked_at_once() -> None:
     assert len(value) == 30
 
 
-@pytest.mark.parametrize("text", ["[" * 1500, "a: " + "{b: " * 1500, "- " * 1500])
+@pytest.mark.parametrize("text", ["a: " + "{b: " * 1500, "- " * 1500])
 def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
     with pytest.raises(OperatorError, match=r"x\.yaml"):
         yaml_lines.parse(text, where="x.yaml")
