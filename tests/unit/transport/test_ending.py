@@ -1,0 +1,103 @@
+"""Requests under way whose right goes: who is ended is cut off whatever else is slow, and a failed look ends nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from mcp_gateway.errors import AccessDenied, GatewayError, Unauthenticated
+from mcp_gateway.transport.inflight import Flight, InFlight
+
+pytestmark = pytest.mark.anyio
+
+WITHIN_SECONDS = 15
+Look: TypeAlias = Callable[[], Coroutine[Any, Any, GatewayError | None]]
+
+
+async def nothing() -> GatewayError | None:
+    return None
+
+
+@dataclass
+class Asked:
+    """What a request is told when it is asked about again."""
+
+    ended: Look = nothing
+    refused: Look = nothing
+
+
+@dataclass
+class Tower:
+    """Requests under way; each waits for ever, and those that were ended are kept with their reason."""
+
+    inflight: InFlight = field(default_factory=lambda: InFlight(100))
+    landed: dict[str, GatewayError | None] = field(default_factory=dict[str, GatewayError | None])
+
+    async def fly(self, name: str, request: Asked) -> None:
+        flight = Flight()
+        self.inflight.enter(flight)
+        flight.arrived()
+        flight.request = request
+        try:
+            await anyio.sleep_forever()
+        except anyio.get_cancelled_exc_class():
+            if not flight.was_ended():
+                raise
+        finally:
+            self.inflight.leave(flight)
+        self.landed[name] = flight.refusal
+
+
+async def until(holds: Callable[[], object]) -> None:
+    with anyio.fail_after(WITHIN_SECONDS):
+        while not holds():
+            await anyio.sleep(0.02)
+
+
+async def test_who_is_ended_is_cut_off_while_a_decision_about_others_hangs() -> None:
+    async def hangs() -> GatewayError | None:
+        await anyio.sleep_forever()
+
+    async def ended() -> GatewayError | None:
+        return Unauthenticated(code="token.revoked", recorded="user.disabled")
+
+    tower = Tower()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tower.inflight.run)
+        for number in range(20):
+            tasks.start_soon(tower.fly, f"slow {number}", Asked(refused=hangs))
+        await anyio.lowlevel.checkpoint()
+        tasks.start_soon(tower.fly, "ended", Asked(ended=ended))
+        await until(lambda: tower.landed)
+        tasks.cancel_scope.cancel()
+    [(name, refusal)] = tower.landed.items()
+    assert name == "ended"
+    assert refusal is not None and refusal.recorded == "user.disabled"
+
+
+async def test_a_look_that_fails_ends_nobody_and_is_taken_again(caplog: pytest.LogCaptureFixture) -> None:
+    looks: list[str] = []
+
+    async def fails_at_first() -> GatewayError | None:
+        looks.append("look")
+        if len(looks) < 3:
+            raise RuntimeError("broken")
+        return AccessDenied(None, code="tool.unavailable")
+
+    tower = Tower()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tower.inflight.run)
+        tasks.start_soon(tower.fly, "refused", Asked(refused=fails_at_first))
+        tasks.start_soon(tower.fly, "other", Asked())
+        await until(lambda: tower.landed)
+        tasks.cancel_scope.cancel()
+    assert [(name, refusal and refusal.code) for name, refusal in tower.landed.items()] == [
+        ("refused", "tool.unavailable")
+    ]
+    assert len(looks) == 3
+    assert "could not be asked again" in caplog.text
