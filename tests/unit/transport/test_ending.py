@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -16,7 +16,7 @@ from mcp_gateway.transport.inflight import Flight, InFlight
 pytestmark = pytest.mark.anyio
 
 WITHIN_SECONDS = 15
-Look: TypeAlias = Callable[[], Coroutine[Any, Any, GatewayError | None]]
+Look: TypeAlias = Callable[[], Awaitable[GatewayError | None]]
 
 
 async def nothing() -> GatewayError | None:
@@ -27,8 +27,14 @@ async def nothing() -> GatewayError | None:
 class Asked:
     """What a request is told when it is asked about again."""
 
-    ended: Look = nothing
-    refused: Look = nothing
+    by_sender: Look = nothing
+    by_rule: Look = nothing
+
+    async def ended(self) -> GatewayError | None:
+        return await self.by_sender()
+
+    async def refused(self) -> GatewayError | None:
+        return await self.by_rule()
 
 
 @dataclass
@@ -70,9 +76,9 @@ async def test_who_is_ended_is_cut_off_while_a_decision_about_others_hangs() -> 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tower.inflight.run)
         for number in range(20):
-            tasks.start_soon(tower.fly, f"slow {number}", Asked(refused=hangs))
+            tasks.start_soon(tower.fly, f"slow {number}", Asked(by_rule=hangs))
         await anyio.lowlevel.checkpoint()
-        tasks.start_soon(tower.fly, "ended", Asked(ended=ended))
+        tasks.start_soon(tower.fly, "ended", Asked(by_sender=ended))
         await until(lambda: tower.landed)
         tasks.cancel_scope.cancel()
     [(name, refusal)] = tower.landed.items()
@@ -92,7 +98,7 @@ async def test_a_look_that_fails_ends_nobody_and_is_taken_again(caplog: pytest.L
     tower = Tower()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tower.inflight.run)
-        tasks.start_soon(tower.fly, "refused", Asked(refused=fails_at_first))
+        tasks.start_soon(tower.fly, "refused", Asked(by_rule=fails_at_first))
         tasks.start_soon(tower.fly, "other", Asked())
         await until(lambda: tower.landed)
         tasks.cancel_scope.cancel()
