@@ -16,7 +16,7 @@ SMALL = Size(groups=3, checks=50, objects=10, users=4)
 
 def test_random_stores_of_the_gateways_model_are_answered_as_the_real_evaluator_answers_them() -> None:
     text, tally = gateway_text(), Tally()
-    for number in range(10):
+    for number in range(8):
         tally.add(compare_gateway(gateway_world(text, f"gateway-{number}", SMALL)))
     assert tally.mismatches == []
     assert tally.checks > 500 and tally.allowed > 50 and tally.objects > 50 and not tally.unanswered
@@ -25,7 +25,7 @@ def test_random_stores_of_the_gateways_model_are_answered_as_the_real_evaluator_
 @pytest.mark.parametrize("lacking", [0.0, 0.15], ids=["complete", "lacking"])
 def test_random_stores_of_random_models_are_answered_as_the_real_evaluator_answers_them(lacking: float) -> None:
     tally = Tally()
-    for number in range(12):
+    for number in range(8):
         tally.add(compare(small_world(f"small-{number}", SMALL, lacking=lacking)))
     assert tally.mismatches == []
-    assert tally.checks > 500 and tally.allowed > 50 and tally.unanswered <= 2
+    assert tally.checks > 500 and tally.allowed > 50 and tally.unanswered <= 1
