@@ -46,6 +46,9 @@ bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peer
 fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists against the real OpenFGA evaluator
 	@$(BIN)/python -m tests.fuzz
 
+bench-relationships: .venv/.ready ## a million tuples, 100,000 tools: memory, CPU per question, beside a real OpenFGA
+	@$(BIN)/python -m bench.relationships
+
 soak: .venv/.ready ## 1,000 times kill -9 with calls in flight
 	KILL_ROUNDS=1000 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
 

@@ -69,8 +69,8 @@ class Company:
         found: list[Question] = []
         for _ in range(count):
             user = chance.randrange(self.users)
-            agent = chance.choice(self._delegated(user)) if chance.random() < 0.9 else chance.randrange(self.agents)
-            server = self._granted_server(user, agent) if chance.random() < 0.8 else chance.randrange(self.servers)
+            agent = chance.choice(self._delegated(user)[:2]) if chance.random() < 0.9 else chance.randrange(self.agents)
+            server = self._granted_server(user, agent) if chance.random() < 0.9 else chance.randrange(self.servers)
             tool = min(server * TOOLS_PER_SERVER + chance.randrange(TOOLS_PER_SERVER), self.tools - 1)
             found.append(Question(_user(user), _agent(agent), self.tool(tool)))
         return found
