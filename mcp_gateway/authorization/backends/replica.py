@@ -66,9 +66,7 @@ class ReplicaRelationships:
         self._clock = clock
         self._copy = LocalCopy(model)
         self._engine = self._copy.engine
-        self._feed = ReplicaFeed(
-            source, self._copy, again_seconds=pace.max_staleness_seconds / 2, changed=changed, clock=clock
-        )
+        self._feed = ReplicaFeed(source, self._copy, changed=changed, clock=clock)
         self._filled = False
         self._failing = False
 
@@ -147,6 +145,7 @@ class ReplicaRelationships:
         while not self._filled:
             await self._trying(self._fill)
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read_again)
             tasks.start_soon(self._reconcile)
             while True:
                 await self._trying(self._feed.look)
@@ -193,6 +192,15 @@ class ReplicaRelationships:
                 _log.warning("the replica follows the relationship server again")
             self._failing = False
         await anyio.sleep(self._pace.look_seconds)
+
+    async def _read_again(self) -> None:
+        """Half the bound apart: a line that appeared late is found before a look could be too old."""
+        while True:
+            await anyio.sleep(self._pace.max_staleness_seconds / 2)
+            try:
+                await self._feed.read_again()
+            except AuthorizationUnavailable as exc:
+                _log.info("the change log could not be read again: %s", exc)  # the looks say it aloud
 
     async def _reconcile(self) -> None:
         while True:

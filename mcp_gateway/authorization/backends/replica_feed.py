@@ -1,7 +1,8 @@
 """How the replica hears of changes: a first full read, then the server's change log, looked at again and again.
 
-A look continues behind the last line read. As long as anything changed within the last minute, the
-whole minute is read again every few seconds: lines can appear late, behind lines that were read.
+A look continues behind the last line read. Beside the looks, as long as anything changed within the last
+minute, that minute is read again: lines can appear late, behind lines that were read. It takes as long as
+the changes were many, and no look waits for it.
 """
 
 from __future__ import annotations
@@ -67,27 +68,26 @@ class Source(Protocol):
 
 
 class ReplicaFeed:
-    """Keeps a copy at what the server last said. `fill` first, then `look` at will, one at a time."""
+    """Keeps a copy at what the server last said. `fill` first; then looks one at a time, and `read_again` beside them."""
 
     def __init__(
         self,
         source: Source,
         copy: LocalCopy,
         *,
-        again_seconds: float,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._copy = copy
-        self._again_seconds = again_seconds
         self._changed = changed
         self._clock = clock
         self._outranked = Outranked(seconds=OVERLAP_SECONDS)
         self._token = ""
         self._newest: float | None = None
         self._newest_found = clock()
-        self._again_at = self._settled_at = float("-inf")
+        self._settled_at = float("-inf")
+        self._readings: dict[int, set[Place]] = {}
         self._looked = anyio.Event()
         self.as_of: float | None = None
         """Monotonic seconds: every change the server showed then is in the copy."""
@@ -114,15 +114,19 @@ class ReplicaFeed:
         began = self._clock()
         await self._source.ready()
         self._outranked.forget(began)
-        if not self._token or self._unsettled(began):
-            since = None if self._newest is None else self._newest - OVERLAP_SECONDS
-            await self._follow("", since=since)
-            self._again_at, self._settled_at = began + self._again_seconds, began
-        else:
-            await self._follow(self._token)
+        self._token = await self._read(self._token, since=None if self._token else self._a_minute_ago())
         self.as_of = began
         self._looked.set()
         self._looked = anyio.Event()
+
+    async def read_again(self) -> None:
+        """Find the lines that appeared behind those read; once nothing changed for a minute there are none."""
+        began = self._clock()
+        if self._settled_at > self._newest_found + OVERLAP_SECONDS:
+            return
+        await self._source.ready()
+        await self._read("", since=self._a_minute_ago())
+        self._settled_at = began
 
     async def looked(self, *, after: float) -> None:
         """Wait for a look that begins after that moment."""
@@ -146,31 +150,47 @@ class ReplicaFeed:
             if self._outranked.since(place) == since and not self._copy.agrees(place, state):
                 self.learn({place: state})
 
-    def _unsettled(self, now: float) -> bool:
-        """Lines may still appear behind the newest one, and it is time to read them."""
-        return now >= self._again_at and self._settled_at <= self._newest_found + OVERLAP_SECONDS
+    def _a_minute_ago(self) -> float | None:
+        """By the server's clock, before the newest change; None = from the log's beginning."""
+        return None if self._newest is None else self._newest - OVERLAP_SECONDS
 
-    async def _follow(self, token: str, *, since: float | None = None) -> None:
-        lines: list[Logged] = []
-        more = True
-        while more:
-            page, token, more = await self._source.changes(token, since=since)
-            lines += page
-        await self._absorb(lines)
-        self._token = token
+    async def _read(self, token: str, *, since: float | None) -> str:
+        """Read on and count it; the token of what comes next."""
+        newer: set[Place] = set()
+        self._readings[id(newer)] = newer
+        try:
+            lines: list[Logged] = []
+            more = True
+            while more:
+                page, token, more = await self._source.changes(token, since=since)
+                lines += page
+            await self._absorb(lines, newer)
+        finally:
+            del self._readings[id(newer)]
+        return token
 
-    async def _absorb(self, lines: Sequence[Logged]) -> None:
+    async def _absorb(self, lines: Sequence[Logged], newer: set[Place]) -> None:
+        """`newer`: the places another reading has counted since this one began."""
         newest = max((line.at for line in lines), default=None)
         if newest is not None and (self._newest is None or newest > self._newest):
             self._newest, self._newest_found = newest, self._clock()
-        fresh = news(outcome(lines), self._copy)
-        doubtful = [place for place in fresh if self._outranked.since(place) is not None]
-        believed = [(place, state) for place, state in fresh.items() if self._outranked.since(place) is None]
-        for start in range(0, len(believed), _WITHOUT_A_BREAK):
-            self._copy.apply(dict(believed[start : start + _WITHOUT_A_BREAK]))
-            self._changed()
+        left, doubtful = list(outcome(lines).items()), list[Place]()
+        for start in range(0, len(left), _WITHOUT_A_BREAK):
+            chunk = dict(left[start : start + _WITHOUT_A_BREAK])
+            fresh = news(chunk, self._copy)
+            believed = {place: state for place, state in fresh.items() if self._may_speak_for(place, newer)}
+            doubtful += fresh.keys() - believed.keys()
+            if believed:
+                self._copy.apply(believed)
+                self._changed()
+            for others in self._readings.values():
+                if others is not newer:
+                    others.update(chunk)
             await anyio.lowlevel.checkpoint()
         await self.confirm(doubtful)
+
+    def _may_speak_for(self, place: Place, newer: set[Place]) -> bool:
+        return place not in newer and self._outranked.since(place) is None
 
 
 async def newest_change(source: Source) -> float | None:

@@ -30,6 +30,10 @@ class ChangingServer:
     asked: int = 0
     between: Callable[[Sequence[RelationshipTuple]], Awaitable[None]] | None = None
     """Happens behind every page of the full read."""
+    paused: Callable[[], Awaitable[None]] | None = None
+    """Happens between the last page of a reading of the log and its arrival."""
+    answering: Callable[[], Awaitable[None]] | None = None
+    """The same for the answer about one tuple."""
 
     def clock(self) -> float:
         return self.now
@@ -57,7 +61,10 @@ class ChangingServer:
 
     async def stored(self, place: Place) -> State:
         await self._reached()
-        return self.tuples_now.get(place)
+        state = self.tuples_now.get(place)
+        if self.answering is not None:
+            await self.answering()
+        return state
 
     async def changes(self, token: str, *, since: float | None = None) -> Lines:
         await self._reached()
@@ -66,6 +73,8 @@ class ChangingServer:
             :PAGE
         ]
         behind = str(visible[-1][0] + 1) if visible else token
+        if self.paused is not None and len(visible) < PAGE:
+            await self.paused()
         return Lines([line for _, line in visible], behind, more=len(visible) == PAGE)
 
     async def changed_since(self, moment: float) -> bool:
