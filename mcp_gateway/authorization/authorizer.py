@@ -116,6 +116,8 @@ class Authorization(Asking):
             resources,
         )
         known = self._cache.get(key)
+        if known is not None and bound is not None and not bound.is_answered(principal.user, known.answers):
+            known = None  # decided while another book came into force
         if known is not None and (known.valid_until is None or now < known.valid_until):
             self._cache.move_to_end(key)
             if bound is None:
@@ -137,8 +139,9 @@ class Authorization(Asking):
         if kept is not None and kept[0] is tools and (kept[1].valid_until is None or now < kept[1].valid_until):
             self._visible.move_to_end(key)
             return kept[1]
+        book = self._book
         visible = await self._see(principal, tools, now, request)
-        if visible.revision == self._relationships.revision:
+        if visible.revision == self._relationships.revision and book is self._book:
             self._visible[key] = (tools, visible)
             if len(self._visible) > _KEPT_LISTS:
                 self._visible.popitem(last=False)

@@ -61,7 +61,8 @@ class Attribute:
     """The value, or None when it is not known."""
 
 
-_MAX_VALUES = 1000
+_MAX_VALUES = 500
+"""Keys and values; a macro over a list of as many takes up to 5 ms."""
 _MAX_TEXT = 65_536
 
 

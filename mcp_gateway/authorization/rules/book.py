@@ -99,6 +99,10 @@ class Bound:
     def checks(self, user: str) -> tuple[Check, ...]:
         return tuple(Check(user, *relation) for relation in self.relations)
 
+    def is_answered(self, user: str, answers: Mapping[Check, bool]) -> bool:
+        """`answers` hold everything the rules ask of the user."""
+        return not self.relations or all(check in answers for check in self.checks(user))
+
 
 class RuleBook:
     """Immutable but for the memory of what binds each tool."""

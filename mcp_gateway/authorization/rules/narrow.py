@@ -30,13 +30,15 @@ OBSERVABLE = frozenset(
 """What observing lets through: a right or a rule that is not there yet. Never what nobody could answer, what the
 token or the consent does not reach, and never what was disabled or not approved."""
 
+_SILENT = (Reason("decision.silent"),)
 _ALLOWED = (Reason("access.allowed"),)
 _OBSERVED = (Reason("access.observed"),)
 
 
 def narrow(decision: Decision, bound: Bound, facts: Facts) -> Decision:
     findings = tuple(_findings(bound, facts))
-    reasons = () if decision.allowed else decision.reasons
+    # A denial that says nothing stays one.
+    reasons = () if decision.allowed else decision.reasons or _SILENT
     if bound.scopes or bound.roles:
         reasons += (*_missing_scopes(bound, facts), *_missing_roles(bound, facts))
     denied = [_reason(finding) for finding in findings if finding.result != "held"]

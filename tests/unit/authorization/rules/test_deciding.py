@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mcp_gateway.authorization import public_code
+from mcp_gateway.authorization import Answers, Authorization, EmbeddedRelationships, Held, InContext, public_code
 from mcp_gateway.authorization.rules import NO_RULES
-from mcp_gateway.model.decision import Decision
+from mcp_gateway.model.decision import Check, Decision
 from mcp_gateway.model.tool import Mode, Risk, Tool
 from tests.unit.authorization.rules.books import book, narrowed_by, request, rule
 from tests.unit.authorization.world import (
     AGENT,
     MIRA,
+    MODEL,
     NOW,
     READ,
     WRITE,
@@ -151,8 +153,8 @@ async def test_a_refusal_for_the_arguments_is_told_as_such_and_any_other_hides_t
 
 async def test_arguments_too_large_to_look_through_are_not_looked_at() -> None:
     text = rule("size(arguments.list) >= 0")
-    assert (await _decide(text, arguments={"list": list(range(900))})).allowed
-    assert codes(await _decide(text, arguments={"list": list(range(1100))})) == ["rule.undecidable"]
+    assert (await _decide(text, arguments={"list": list(range(450))})).allowed
+    assert codes(await _decide(text, arguments={"list": list(range(600))})) == ["rule.undecidable"]
     assert codes(await _decide(text, arguments={"list": [], "text": "x" * 70_000})) == ["rule.undecidable"]
 
 
@@ -207,6 +209,42 @@ async def test_another_book_binds_the_next_decision() -> None:
     assert (await asked.visible(mira(), TOOLS, now=NOW)).tools == ()
     asked.adopt_rules(NO_RULES)
     assert (await asked.decide(mira(), PING, {}, now=NOW)).allowed
+
+
+class _Slow(EmbeddedRelationships):
+    """A backend during whose answer something else happens."""
+
+    def __init__(self) -> None:
+        super().__init__(MODEL)
+        self.replace([*ROWS, row(f"{MIRA} assignee role:support")], revision=1)
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def answer(
+        self, checks: Sequence[Check], *, in_context: InContext | None, now: float, fresh: bool = False
+    ) -> Answers:
+        self.meanwhile()
+        return await super().answer(checks, in_context=in_context, now=now, fresh=fresh)
+
+    async def held(
+        self, subject: str, relation: str, objects: Sequence[str], *, in_context: InContext | None, now: float
+    ) -> Held:
+        self.meanwhile()
+        return await super().held(subject, relation, objects, in_context=in_context, now=now)
+
+
+@pytest.mark.parametrize(
+    ("policies", "allowed"),
+    [("tickets: {roles: [role:support]}", True), ("tickets: {roles: [role:boss]}", False)],
+)
+async def test_what_was_decided_while_another_book_came_into_force_is_not_kept(policies: str, allowed: bool) -> None:
+    relationships, another = _Slow(), book(tools=policies)
+    asked = Authorization(relationships)
+    relationships.meanwhile = lambda: asked.adopt_rules(another)
+    await asked.decide(mira(), PING, {}, now=NOW)
+    await asked.visible(mira(), TOOLS, now=NOW)
+    relationships.meanwhile = lambda: None
+    assert (await asked.decide(mira(), PING, {}, now=NOW)).allowed is allowed
+    assert bool((await asked.visible(mira(), TOOLS, now=NOW)).tools) is allowed
 
 
 async def test_a_list_holds_what_rules_without_arguments_allow_and_the_others_depend() -> None:

@@ -118,6 +118,14 @@ async def test_a_role_that_is_missing_can_be_observed() -> None:
     assert (decision.allowed, _observed(decision)) == (True, ["role.not_held"])
 
 
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_denial_that_says_nothing_stays_one(mode: Mode) -> None:
+    bound = book(rule("true"), mode=mode).of(_tool(mode=None))
+    assert bound is not None
+    decision = narrow(Decision(Effect.DENY, ()), bound, Facts(mira(), _tool(), None, request(), NOW, {}, {}))
+    assert codes(decision) == ["decision.silent"]
+
+
 CODES = st.lists(st.sampled_from(sorted(REASONS)), max_size=3, unique=True)
 VERDICTS = st.lists(st.sampled_from(["true", "false", "session.id == 'x'"]), max_size=2)
 MODES = st.sampled_from([None, *Mode])
