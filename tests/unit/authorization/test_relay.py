@@ -71,9 +71,10 @@ async def write(database: Database, *rows: RelationshipTuple) -> int:
     return transaction.tuples_changed[-1]
 
 
-async def delete(database: Database, one: RelationshipTuple) -> int:
+async def delete(database: Database, *rows: RelationshipTuple) -> int:
     async with database.write("os:test") as transaction:
-        await delete_tuple(transaction, one)
+        for one in rows:
+            await delete_tuple(transaction, one)
     return transaction.tuples_changed[-1]
 
 
@@ -155,8 +156,7 @@ async def test_a_long_history_arrives_whole_and_in_windows(database: Database, t
     far = FarAway()
     rows = [row(f"user:local/u{number} member group:eng") for number in range(1500)]
     await write(database, *rows)
-    for one in rows[:700]:
-        await delete(database, one)
+    await delete(database, *rows[:700])
     late = relay(database, far, tmp_path)
     await late.load()
     assert await late.behind() == 1000
