@@ -22,6 +22,9 @@ async def add(desk: Desk, name: Name, password_stdin: FromStdin = False) -> None
     """Add a user; asks for the password."""
     password = desk.terminal.secret(f"Password of {name}", from_stdin=password_stdin)
     user = await desk.office.administration.user_add(name, password, actor=desk.actor)
+    if user.id in {row.object for row in await desk.office.administration.disabled()}:
+        # The switch outlives who it was turned for, so that removing and adding does not turn it on.
+        desk.terminal.note(f"note: {user.id} is disabled; see mcp-gateway user enable {user.name}")
     desk.terminal.answer(
         {"name": user.name, "id": user.id},
         f"{user.id} may sign in, and use nothing yet; next: mcp-gateway access add {user.name} reader server:NAME",

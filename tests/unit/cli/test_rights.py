@@ -134,3 +134,12 @@ def test_switches_are_listed_with_their_reason_and_turned_once(gateway: Installa
     assert gateway.json("disabled") == []
     with pytest.raises(CommandFailed, match="reason"):
         gateway.cli("gateway", "disable", "--reason", " ")
+
+
+def test_a_user_who_is_removed_and_added_again_stays_disabled(gateway: Installation) -> None:
+    for _ in range(2):
+        gateway.cli("user", "add", "kay", "--password-stdin", stdin="correct horse battery")
+        gateway.cli("user", "disable", "kay", "--reason", "left")
+        assert [row["enabled"] for row in gateway.json("user", "list") if row["name"] == "kay"] == [False]
+        gateway.cli("user", "remove", "kay", "--yes")
+    gateway.cli("user", "enable", "kay")
