@@ -51,6 +51,13 @@ async def newest_tuple_revision(database: Database) -> int:
         return int((await connection.execute(query)).scalar() or 0)
 
 
+async def count_tuple_changes(database: Database, *, after: int) -> int:
+    table = schema.changes
+    query = select(func.count()).where(table.c.revision > after, table.c.kind.in_(TUPLE_KINDS))
+    async with database.read() as connection:
+        return int((await connection.execute(query)).scalar() or 0)
+
+
 async def tuple_changes(database: Database, *, after: int, limit: int) -> list[Change]:
     """The next changes of tuples, oldest first."""
     table = schema.changes

@@ -19,6 +19,7 @@ from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.relationships import RelationshipTuple, tuple_of
 from mcp_gateway.storage.relays import (
+    count_tuple_changes,
     exclusively,
     newest_tuple_revision,
     put_relayed,
@@ -43,12 +44,13 @@ class Sink(Protocol):
 class Relay:
     """One per process and server."""
 
-    def __init__(self, database: Database, sink: Sink, *, target: str, lock: Path) -> None:
+    def __init__(self, database: Database, sink: Sink, *, target: str, lock: Path, window: int = _WINDOW) -> None:
         """`target` names the server's store in ours; `lock` is a file all processes on this data directory share."""
         self._database = database
         self._sink = sink
         self._target = target
         self._lock_file = lock
+        self._window = window
         self._one = anyio.Lock()
         self._circuit = Circuit(threshold=1)
         self._needed = 0
@@ -106,7 +108,7 @@ class Relay:
     async def behind(self) -> int:
         """How many changes the server has not been told of."""
         done = await relayed_revision(self._database, self._target)
-        return len(await tuple_changes(self._database, after=done, limit=_WINDOW))
+        return await count_tuple_changes(self._database, after=done)
 
     async def told(self, revision: int) -> None:
         """The server was given everything up to `revision` in another way."""
@@ -118,7 +120,7 @@ class Relay:
             return
         async with exclusively(self._lock_file):
             done = await relayed_revision(self._database, self._target)
-            while news := await tuple_changes(self._database, after=done, limit=_WINDOW):
+            while news := await tuple_changes(self._database, after=done, limit=self._window):
                 deletes, writes = folded(news)
                 await self._sink.apply(deletes, writes)
                 done = news[-1].revision
