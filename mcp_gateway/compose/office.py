@@ -24,7 +24,7 @@ from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.compose.relationships import Backend, backend
 from mcp_gateway.guards.schema_lint import lint
 from mcp_gateway.inspection import EventBoard, Inspection
-from mcp_gateway.model.tool import JsonObject, Upstream
+from mcp_gateway.model.tool import JsonObject, Mode, ToolPolicy, Upstream
 from mcp_gateway.protocol import invalid_header_annotation
 from mcp_gateway.settings import Settings
 from mcp_gateway.storage import ChangeFeed, Database
@@ -166,6 +166,20 @@ def model_path(directory: Path) -> Path:
 def rules(settings: Settings, model: Model, upstreams: Sequence[Upstream]) -> RuleBook:
     """The rules beside the model; names of servers and tools are looked up in `upstreams`, unless there are none."""
     return load_rules(settings.policies, model=model, upstreams=upstreams, mode=settings.mode)
+
+
+def observed(book: RuleBook, upstreams: Sequence[Upstream]) -> Sequence[str]:
+    """Everything that is declared to observe, for people: the gateway, servers, tools and rules."""
+    found = ["the gateway"] if book.mode is Mode.OBSERVE else []
+    for upstream in upstreams:
+        found += [f"server {upstream.name}"] if upstream.mode is Mode.OBSERVE else []
+        tools = upstream.tools.items()
+        found += [f"tool {upstream.name}/{name}" for name, tool in tools if _observes_alone(tool, upstream)]
+    return found + [f"rule {rule.id}" for rule in book.rules if rule.mode is Mode.OBSERVE]
+
+
+def _observes_alone(tool: ToolPolicy, upstream: Upstream) -> bool:
+    return tool.mode is Mode.OBSERVE and upstream.mode is not Mode.OBSERVE
 
 
 def check_policies(settings: Settings, upstreams: Sequence[Upstream]) -> None:

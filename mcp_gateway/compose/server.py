@@ -16,14 +16,14 @@ from starlette.routing import BaseRoute, Mount
 from mcp_gateway import api, protocol
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
-from mcp_gateway.compose.office import Office, office, policies, rules, shipped
+from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
 from mcp_gateway.identity import Identity, KeySource, MembershipClaims, RemoteKeys, TrustedIssuer
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import Mode, Upstream
+from mcp_gateway.model.tool import Upstream
 from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
 from mcp_gateway.storage.switches import Switches
@@ -69,8 +69,6 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     app = await _application(made, inflight)
     await upkeep.declare()
     await made.feed.catch_up()
-    if settings.mode is Mode.OBSERVE:
-        _log.warning("mode: observe; what a missing right or a rule would deny is let through and recorded")
     async with anyio.create_task_group() as tasks:
         _settle_memory()
         tasks.start_soon(inflight.run)
@@ -109,6 +107,11 @@ def _upkeep(made: Office) -> Upkeep:
             made.vocabulary.model = model
         if book.book_id != made.authorization.book.book_id:
             made.authorization.adopt_rules(book)
+        only_observed = observed(book, upstreams)
+        if only_observed:
+            _log.warning(
+                "only observed; what would be denied is recorded and let through: %s", ", ".join(only_observed)
+            )
 
     upkeep = Upkeep(
         made.feed,

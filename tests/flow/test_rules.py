@@ -192,6 +192,7 @@ async def test_what_is_only_observed_is_let_through_and_recorded_and_a_missing_c
         assert [reason["code"] for reason in found["reasons"]] == ["access.observed"]
         assert "agent.not_granted" in {reason["code"] for reason in found["observed"]}
         assert "ticket_comment" in await stage.client.names()
+        assert "recorded and let through: server tickets" in stage.process.output()
         stage.client.token = stage.gateway.token(user="mira", agent="another-agent", server="tickets")
         assert (await stage.client.call("ticket_get", {"id": "T-391"})).reason == "tool.unavailable"
         assert await stage.client.names() == []

@@ -62,7 +62,9 @@ class ToolPolicyEntry(_Strict):
     """What one tool needs beyond the relationships."""
 
     classification: Label | None = None
-    scopes: list[Scope] = Field(default=[], max_length=10, description="OAuth scopes the token must have, all of them")
+    scopes: list[Scope] = Field(
+        default=[], max_length=10, description="OAuth scopes the token must have, all of them; a foreign issuer's"
+    )
     roles: list[Related] = Field(default=[], max_length=10, description="what the user must have, all of it")
 
     @field_validator("roles")
