@@ -736,6 +736,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_explain.py::test_the_list_of_anybody_is_explained_tool_by_tool",
     ),
     Promise(
+        "What was switched off is switched on by its remedy.",
+        "README: take it away",
+        "flow/test_explain.py::test_what_was_switched_off_is_switched_on_by_its_remedy",
+    ),
+    Promise(
         "What is observed is reported before it is enforced.",
         "README: change a policy",
         "flow/test_policy_changes.py::test_what_is_observed_is_reported_before_it_is_enforced",

@@ -40,6 +40,8 @@ def remedy(reason: Reason, *, principal: Principal, tool: Tool | None = None) ->
             return f"call it with {_pointers(tool)} naming one resource"
         case "role.not_held" if object_:
             return _command("access", "add", user, relation, object_)
+        case "rule.denied" | "rule.undecidable":
+            return f"see the rule {reason.evidence} in the policies; mcp-gateway policy diff tries a change of it"
         case "user.disabled":
             return _command("user", "enable", user)
         case "agent.disabled":

@@ -66,6 +66,19 @@ async def test_a_remedy_for_a_resource_can_be_pasted_too(gateway: Installation) 
     assert gateway.cli(*question).startswith("ALLOWED")
 
 
+async def test_what_was_switched_off_is_switched_on_by_its_remedy(gateway: Installation) -> None:
+    gateway.cli("user", "add", "una", "--password-stdin", stdin=PASSWORD)
+    question = ("explain", "--user", "una", "--agent", AGENT, "--tool", "tickets/project_list")
+    paste(gateway, gateway.json(*question))
+    assert gateway.json(*question)["allowed"]
+    for words in (("user", "disable", "una"), ("agent", "disable", AGENT), ("tool", "disable", "tickets/project_list")):
+        gateway.cli(*words, "--reason", "test")
+    denied = gateway.json(*question)
+    assert {"user.disabled", "agent.disabled", "tool.disabled"} <= {reason["code"] for reason in denied["reasons"]}
+    paste(gateway, {"reasons": [one for one in denied["reasons"] if one["code"].endswith(".disabled")]})
+    assert gateway.json(*question)["allowed"]
+
+
 async def test_the_list_of_anybody_is_explained_tool_by_tool(gateway: Installation) -> None:
     listed = {one["tool"]: one for one in gateway.json("explain", "--user", "nobody", "--agent", "nothing")}
     assert len(listed) == 9

@@ -155,6 +155,11 @@ def test_what_asking_cannot_change_is_hidden(missing: tuple[str, ...]) -> None:
             " --reason 'asked for by mira'",
         ),
         (Reason("tool.not_available"), "server show tickets"),
+        (Reason("role.not_held", f"{MIRA} assignee role:support"), "access add mira assignee role:support"),
+        (Reason("user.disabled"), "user enable mira"),
+        (Reason("agent.disabled"), "agent enable docs"),
+        (Reason("server.disabled"), "server enable tickets"),
+        (Reason("tool.disabled"), "tool enable tickets/ticket_get"),
     ],
 )
 def test_a_remedy_is_a_command_with_the_real_ids(reason: Reason, command: str) -> None:
