@@ -173,6 +173,8 @@ class ReplicaRelationships:
     async def _fill(self) -> None:
         began = self._clock()
         count = await self._feed.fill()
+        while self._lag() > self._pace.max_staleness_seconds / 2:
+            await self._feed.look()  # after a burst the last minute took long to read
         self._filled = True
         _log.info("the replica has read %d relationships in %.1f s", count, self._clock() - began)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships
@@ -112,6 +113,24 @@ async def test_what_we_write_while_everything_is_read_counts() -> None:
     world.server.between = revoke
     await world.look()
     assert codes(await world.decide()) == ["user.not_allowed"]
+
+
+async def test_a_copy_that_took_long_to_read_does_not_begin_too_old() -> None:
+    world = World()
+    await world.replica.load(DATABASE)
+
+    async def slowly() -> None:
+        world.server.now += 14
+        world.server.paused = None
+
+    world.server.paused = slowly
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.replica.run)
+            while world.replica.as_of is None:
+                await anyio.lowlevel.checkpoint()
+            assert (await world.decide()).allowed
+            tasks.cancel_scope.cancel()
 
 
 async def test_what_was_read_from_the_server_decides() -> None:
