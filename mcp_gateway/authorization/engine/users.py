@@ -52,8 +52,13 @@ def list_users(
     if kind not in model.reach[f"{object_.partition(':')[0]}#{relation}"]:
         return Listing(())
     named = _Search(model, row, at, kind).relation(object_, relation, 0).named
-    found = sorted(subject for subject, has in named.items() if has is not False and holds(subject))
-    return Listing(tuple(found[:limit]), f"only the first {limit} are listed" if len(found) > limit else "")
+    found: list[str] = []
+    for subject in sorted(subject for subject, has in named.items() if has is not False):
+        if holds(subject):
+            if len(found) == limit:
+                return Listing(tuple(found), f"only the first {limit} are listed")
+            found.append(subject)
+    return Listing(tuple(found))
 
 
 class _Search:
