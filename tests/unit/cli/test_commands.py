@@ -123,6 +123,7 @@ def test_the_commands_are_these() -> None:
         *(f"grant {verb}" for verb in ("add", "list", "show", "extend", "revoke")),
         *(f"delegation {verb}" for verb in ("add", "list", "end")),
         *(f"policy {verb}" for verb in ("validate", "test", "diff", "plan", "observed")),
+        *(f"relationships {verb}" for verb in ("status", "migrate", "publish")),
         *(f"audit {verb}" for verb in ("tail", "show", "verify")),
     }
 
