@@ -149,7 +149,7 @@ class OpenFgaSettings(_Strict):
         default=5.0,
         ge=1,
         le=60,
-        description="Of the replica: seconds its copy may be old; what other systems change counts at the latest then, and a silent server denies.",
+        description="Of the replica: seconds its copy may be old; what other systems change counts at the latest then, and a silent server denies. Needs the server's changelog-horizon-offset to be 0, its default.",
     )
     reconcile: float = Field(
         default=600.0,
