@@ -289,6 +289,16 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_a_search_for_what_the_model_does_not_know_is_refused",
     ),
     Promise(
+        "Whoever left a group never reads what it is given afterwards.",
+        "design: freshness",
+        "contract/test_new_enemy.py::test_whoever_left_a_group_never_reads_what_it_is_given_afterwards",
+    ),
+    Promise(
+        "A decision without looking at the store would read it.",
+        "design: freshness",
+        "contract/test_new_enemy.py::test_a_decision_without_looking_at_the_store_would_read_it",
+    ),
+    Promise(
         "A person logs in watches and is let go.",
         "README: run it",
         "e2e/test_first_party.py::test_a_person_logs_in_watches_and_is_let_go",
