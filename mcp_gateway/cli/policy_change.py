@@ -54,7 +54,8 @@ async def diff(
     then, now = candidate_of(settings, None, None), candidate_of(settings, policy, registry)
     records = _records(desk, since, audit, limit)
     with desk.terminal.busy("judging what was recorded"):
-        found = await compare(records, await changes_since(desk.office.database, 0), now=now, then=then)
+        changes = await changes_since(desk.office.database, 0)
+        found = await compare(records, changes, now=now, then=then, complete=settings.relationships == "embedded")
     desk.terminal.answer(found.as_dict(), *_difference(found))
 
 

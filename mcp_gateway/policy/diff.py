@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcp_gateway.audit import Record
-from mcp_gateway.authorization import EmbeddedRelationships, InContext
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.policy.candidate import Candidate
 from mcp_gateway.policy.history import History
@@ -86,9 +85,13 @@ class Difference:
 
 
 async def compare(
-    records: Iterable[Record], changes: Sequence[Change], *, now: Candidate, then: Candidate
+    records: Iterable[Record], changes: Sequence[Change], *, now: Candidate, then: Candidate, complete: bool = True
 ) -> Difference:
-    """`then` is the policy in force, `now` the one it is compared with; `changes` is the whole changelog."""
+    """`then` is the policy in force, `now` the one it is compared with; `changes` is the whole changelog.
+
+    Without `complete`, relationships may also have been written elsewhere: only what the model in force
+    answers as recorded is judged.
+    """
     found = Difference()
     pasts: list[Past] = []
     for record in records:
@@ -97,45 +100,65 @@ async def compare(
         if past is not None:
             pasts.append(past)
     found.decisions = len(pasts)
-    before = History(then.model, changes)
-    after = History(now.model, changes, risks=now)
+    judge = _Judge(changes, now=now, then=then, complete=complete)
     for past in sorted(pasts, key=lambda one: (one.revision, one.at)):
-        stood = await before.at(past.revision)
-        judged = await _judged(past, await after.at(past.revision), now=now, then=then)
-        if judged.effect != "undecidable" and not await _stands_as_recorded(past, stood):
-            judged = Rejudged("undecidable", (), (_ELSEWHERE,))
-        _count(found, past, judged)
+        _count(found, past, await judge.judged(past))
     found.flips.sort(key=lambda flip: flip.past.at)
     found.undecidable.sort(key=lambda flip: flip.past.at)
     return found
 
 
-async def _judged(past: Past, relationships: EmbeddedRelationships, *, now: Candidate, then: Candidate) -> Rejudged:
-    tool = _tool(past, now)
-    if tool is None:
-        return Rejudged("deny", ("tool.unknown",))
-    known = _tool(past, then)
-    resources = named(past, tool.resources, known.resources if known else ())
-    bound, legs = now.book.of(tool), relationships.legs
-    if relationships.refusal is not None:
-        return Rejudged("deny", (relationships.refusal,))
-    in_context = InContext(past.user, past.agent, past.memberships)
-    answers = await relationships.answer(to_ask(past, tool, resources, bound, legs), in_context=in_context, now=past.at)
-    return rejudge(past, tool, resources, bound, answers=answers, legs=legs)
+class _Judge:
+    """Two policies over one changelog; asked about decisions in the order of their revisions."""
+
+    def __init__(self, changes: Sequence[Change], *, now: Candidate, then: Candidate, complete: bool) -> None:
+        self._complete = complete
+        self._before = History(then.model, changes)
+        self._after = History(now.model, changes, risks=now)
+        self._now = _Tools(now)
+        self._then = _Tools(then)
+        self._book = now.book
+
+    async def judged(self, past: Past) -> Rejudged:
+        judged = await self._rejudged(past)
+        if judged.effect == "undecidable" or await self._stands_as_recorded(past):
+            return judged
+        return Rejudged("undecidable", (), (_ELSEWHERE,))
+
+    async def _rejudged(self, past: Past) -> Rejudged:
+        tool, known = self._now.of(past), self._then.of(past)
+        if tool is None:
+            return Rejudged("deny", ("tool.unknown",))
+        relationships = await self._after.at(past.revision)
+        if relationships.refusal is not None:
+            return Rejudged("deny", (relationships.refusal,))
+        resources = named(past, tool, known)
+        bound, legs = self._book.of(tool), relationships.legs
+        answers = await self._after.answer(past, to_ask(past, tool, resources, bound, legs))
+        return rejudge(past, tool, resources, bound, answers=answers, legs=legs)
+
+    async def _stands_as_recorded(self, past: Past) -> bool:
+        """Whether the model in force gives the recorded answers; when another one gave them, that cannot be seen."""
+        relationships = await self._before.at(past.revision)
+        if past.model_id != relationships.model_id:
+            return self._complete
+        answers = await self._before.answer(past, tuple(past.answers))
+        return all(answers.answers.get(check) is answer for check, answer in past.answers.items())
 
 
-async def _stands_as_recorded(past: Past, relationships: EmbeddedRelationships) -> bool:
-    """Whether the model in force gives the recorded answers; nothing can be said when another one gave them."""
-    if past.model_id != relationships.model_id:
-        return True
-    in_context = InContext(past.user, past.agent, past.memberships)
-    answers = await relationships.answer(tuple(past.answers), in_context=in_context, now=past.at)
-    return all(answers.answers.get(check) is answer for check, answer in past.answers.items())
+class _Tools:
+    """The tools of records under one policy, each made once."""
 
+    def __init__(self, candidate: Candidate) -> None:
+        self._candidate = candidate
+        self._known: dict[tuple[str, str], Tool | None] = {}
 
-def _tool(past: Past, candidate: Candidate) -> Tool | None:
-    name = candidate.plain_name(past.server, past.name)
-    return candidate.approved(past.server, name, digest=past.digest)
+    def of(self, past: Past) -> Tool | None:
+        key = (past.tool, past.digest)
+        if key not in self._known:
+            name = self._candidate.plain_name(past.server, past.name)
+            self._known[key] = self._candidate.approved(past.server, name, digest=past.digest)
+        return self._known[key]
 
 
 def _count(found: Difference, past: Past, judged: Rejudged) -> None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mcp_gateway.authorization import EmbeddedRelationships, Model
+from mcp_gateway.authorization import Answers, EmbeddedRelationships, InContext, Memberships, Model
+from mcp_gateway.model.decision import Check
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.policy.candidate import EVERYONE, RISK_FACTS, Candidate
+from mcp_gateway.policy.past import Past
 from mcp_gateway.storage import Change
 from mcp_gateway.storage.relationships import RelationshipTuple, tuple_of
 
@@ -28,6 +30,8 @@ class History:
         self._changes = changes
         self._risks = risks
         self._next = 0
+        self._kept: dict[tuple[str, str, Memberships, tuple[Check, ...]], Answers] = {}
+        self._kept_at = 0
 
     async def at(self, revision: int) -> EmbeddedRelationships:
         """As of `revision`, which must not be below an earlier one."""
@@ -38,6 +42,21 @@ class History:
         if news:
             await self._relationships.follow(news)
         return self._relationships
+
+    async def answer(self, past: Past, checks: tuple[Check, ...]) -> Answers:
+        """What the relationships of the record's revision say; the same question is asked once per revision."""
+        relationships = await self.at(past.revision)
+        if relationships.revision != self._kept_at:
+            self._kept, self._kept_at = {}, relationships.revision
+        key = (past.user, past.agent, past.memberships, checks)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        in_context = InContext(past.user, past.agent, past.memberships)
+        answers = await relationships.answer(checks, in_context=in_context, now=past.at)
+        if answers.valid_until is None:
+            self._kept[key] = answers
+        return answers
 
     def _told(self, change: Change) -> Iterator[Change]:
         if change.kind not in {"tuple.written", "tuple.deleted"}:

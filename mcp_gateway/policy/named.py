@@ -7,25 +7,25 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mcp_gateway.authorization import Unidentified
-from mcp_gateway.catalog.index import mapping_digest
-from mcp_gateway.model.tool import ResourceRule
+from mcp_gateway.model.tool import ResourceRule, Tool
 from mcp_gateway.policy.past import Past
 
 Resources: TypeAlias = tuple[tuple[str, str], ...]
 """(relation, object)."""
 
 
-def named(past: Past, rules: Sequence[ResourceRule], known: Sequence[ResourceRule]) -> Resources | Unidentified | str:
-    """Under `rules`; or, as a sentence, why that cannot be told.
+def named(past: Past, tool: Tool, known: Tool | None) -> Resources | Unidentified | str:
+    """Under the mapping of `tool`; or, as a sentence, why that cannot be told.
 
-    `known` are the rules in force now: if the call was asked under them, its record is read by them.
+    `known` is the tool as it is in force now: if the call was asked under its mapping, its record is read by that.
     """
+    rules = tool.resources
     if not rules:
         return ()
-    if past.mapping == mapping_digest(rules):
+    if past.mapping == tool.mapping:
         old = rules
-    elif past.mapping is not None and past.mapping == mapping_digest(known):
-        old = known
+    elif known is not None and past.mapping == known.mapping:
+        old = known.resources
     else:
         return "the record does not tell by which mapping its resources were named"
     if "resource.unidentified" in past.codes:

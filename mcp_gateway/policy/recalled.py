@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from mcp_gateway.authorization.rules import Bound, Expression, Rule, Verdict
-from mcp_gateway.catalog.index import mapping_digest
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.policy.past import Past
@@ -75,7 +74,7 @@ def _said(rule: Rule, past: Past, tool: Tool, model_id: str) -> Verdict | None:
     same = {
         "tool.risk": tool.risk is past.risk,
         "tool.classification": False,
-        "resources": past.mapping == mapping_digest(tool.resources),
+        "resources": past.mapping == tool.mapping,
     }
     for name in rule.require.reads:
         if not same.get(name, not name.startswith("relations.") or past.model_id == model_id):

@@ -133,12 +133,14 @@ class Installed:
         self.records.append(record.parse(line))
         return decision.allowed
 
-    def against(self, other: Candidate, *, records: Sequence[Record] | None = None) -> Difference:
+    def against(
+        self, other: Candidate, *, records: Sequence[Record] | None = None, complete: bool = True
+    ) -> Difference:
         """What `other` makes of everything that was recorded."""
 
         async def compared() -> Difference:
             given = self.records if records is None else records
-            return await compare(given, self.changes, now=other, then=self.policy)
+            return await compare(given, self.changes, now=other, then=self.policy, complete=complete)
 
         return anyio.run(compared)
 

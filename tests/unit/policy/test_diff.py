@@ -223,6 +223,19 @@ def test_relationships_that_cannot_be_rebuilt_here_decide_nothing(then: Installe
     assert doubts(found) == [("the relationships of then cannot be rebuilt from this store",)]
 
 
+def test_relationships_kept_elsewhere_are_trusted_only_where_they_answer_as_recorded(
+    then: Installed, tmp_path: Path
+) -> None:
+    then.call("ping")
+    (one,) = then.records
+    now = policy(tmp_path / "now")
+    assert then.against(now, complete=False).unchanged == 1
+    by_another_model = [{**one, "model": "another"}]
+    assert then.against(now, records=by_another_model).unchanged == 1
+    found = then.against(now, records=by_another_model, complete=False)
+    assert doubts(found) == [("the relationships of then cannot be rebuilt from this store",)]
+
+
 def test_what_is_no_decision_is_passed_over(then: Installed, tmp_path: Path) -> None:
     then.call("ping")
     (one,) = then.records
