@@ -16,11 +16,12 @@ from pathlib import Path
 from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authorization.language.printing import to_dsl
 from tests.fuzz.compare import Tally, compare, compare_gateway
+from tests.fuzz.values import values_world
 from tests.fuzz.worlds import Size, gateway_world, small_world
 from tests.support.openfga_evaluator import BINARY, MISSING
 
 POLICIES = Path(__file__).parents[2] / "policies"
-_KINDS = ("gateway", "small", "gateway", "small", "lacking")
+_KINDS = ("gateway", "small", "gateway", "small", "lacking") * 4 + ("values",)
 _SHOWN = 20
 
 
@@ -53,6 +54,8 @@ def main() -> int:
 def _one(kind: str, seed: str, text: str) -> Tally:
     if kind == "gateway":
         return compare_gateway(gateway_world(text, seed, Size()))
+    if kind == "values":
+        return compare(values_world(seed))
     return compare(small_world(seed, Size(), lacking=0.15 if kind == "lacking" else 0.0))
 
 

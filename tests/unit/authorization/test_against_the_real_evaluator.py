@@ -6,6 +6,7 @@ import pytest
 
 from tests.fuzz.__main__ import gateway_text
 from tests.fuzz.compare import Tally, compare, compare_gateway
+from tests.fuzz.values import values_world
 from tests.fuzz.worlds import Size, gateway_world, small_world
 from tests.support.openfga_evaluator import BINARY, MISSING
 
@@ -29,3 +30,9 @@ def test_random_stores_of_random_models_are_answered_as_the_real_evaluator_answe
         tally.add(compare(small_world(f"small-{number}", SMALL, lacking=lacking)))
     assert tally.mismatches == []
     assert tally.checks > 500 and tally.allowed > 50 and tally.unanswered <= 1
+
+
+def test_values_of_every_type_are_taken_and_refused_as_the_real_evaluator_does() -> None:
+    tally = compare(values_world("values", groups=12))
+    assert tally.mismatches == []
+    assert tally.checks > 300 and tally.allowed > 50 and tally.refused > 50

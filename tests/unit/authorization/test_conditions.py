@@ -96,6 +96,13 @@ def test_what_cannot_be_evaluated_has_no_answer(
         ("timestamp", 5),
         ("timestamp", "2027-13-01T00:00:00Z"),
         ("ipaddress", "10.0.0"),
+        ("int", "\u0663"),
+        ("double", "\u0663"),
+        ("double", "0.1"),
+        ("double", "1_0"),
+        ("double", " 1"),
+        ("duration", "\u0661h"),
+        ("timestamp", "2027-01-15T08:00:0\u0661Z"),
     ],
 )
 def test_a_value_of_another_type_is_refused(kind: str, value: Any) -> None:
