@@ -17,7 +17,7 @@ from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidab
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.model import subject_kind
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.rows import EMPTY, Row
+from mcp_gateway.authorization.engine.rows import EMPTY, Key, Row
 from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.ids import encode, from_cli, resource_id, user_id
@@ -57,7 +57,7 @@ ids = st.one_of(
 
 
 def _query(index: TupleIndex, subject: str) -> Query:
-    overlay = {(AGENT, "in_context"): Row({subject: None}, EMPTY.usersets)}
+    overlay: dict[Key, Row] = {(AGENT, "in_context"): Row({subject: None}, EMPTY.usersets)}
     return Query(PROGRAM, index, subject, Circumstances(NOW, {}), overlay)
 
 
