@@ -18,6 +18,22 @@ _MOST_TUPLES = 90
 """The evaluator repeats all tuples beside every answer, so a larger world is mostly output."""
 
 
+_FEW_OF_EACH = {
+    "user": "abc",
+    "agent": "xy",
+    "server": "st",
+    "tool": "123",
+    "group": "gh",
+    "role": "rq",
+    "grant": "mn",
+    "tenant": "k",
+    "project": "p",
+    "ticket": "56",
+}
+_MANY_GRANTS = {"user": "abc", "agent": "x", "group": "gh", "grant": "abcdefghijkl"}
+"""More than a few usersets in one row, so that they are narrowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """Questions per world."""
@@ -32,22 +48,12 @@ def gateway_world(text: str, seed: str, size: Size) -> World:
     """Random tuples of the gateway's model; every group of questions is one user through one agent."""
     random = Random(seed)
     model = compile_model(text)
-    ids = {
-        "user": "abc",
-        "agent": "xy",
-        "server": "s" * random.randint(1, 1) + random.choice(["", "t"]),
-        "tool": "123",
-        "group": "gh",
-        "role": "rq",
-        "grant": "mn",
-        "tenant": "k",
-        "project": "p",
-        "ticket": "56",
-        "gateway": "l",
-    }
+    wide = random.random() < 0.25
+    ids = _MANY_GRANTS if wide else _FEW_OF_EACH
     pool = {kind: [f"{kind}:{letter}" for letter in ids.get(kind, "1")] for kind in model.relations}
-    share = random.choice((0.15, 0.3, 0.5))
-    tuples = tuple(one for one in _tuples(random, model, pool, share) if one.relation != "in_context")[:_MOST_TUPLES]
+    share = 0.45 if wide else random.choice((0.15, 0.3, 0.5))
+    found = (one for one in _tuples(random, model, pool, share) if one.relation != "in_context")
+    tuples = tuple(found)[: _MOST_TUPLES * (2 if wide else 1)]
     asked: list[Asked] = []
     for _ in range(size.groups):
         user, agent = random.choice(pool["user"]), random.choice(pool["agent"])
