@@ -219,6 +219,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_replica.py::test_a_change_the_log_lost_is_found_repaired_and_alarmed",
     ),
     Promise(
+        "A server that hides its newest changes is asked and not followed.",
+        "design: authorization, the replica backend",
+        "contract/test_replica.py::test_a_server_that_hides_its_newest_changes_is_asked_and_not_followed",
+    ),
+    Promise(
         "An in context another system stored denies everything until it is gone.",
         "design: authorization, the replica backend",
         "contract/test_replica.py::test_an_in_context_another_system_stored_denies_everything_until_it_is_gone",

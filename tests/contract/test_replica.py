@@ -156,6 +156,26 @@ async def test_an_in_context_another_system_stored_denies_everything_until_it_is
     await eventually(stage.read_allowed)
 
 
+async def test_a_server_that_hides_its_newest_changes_is_asked_and_not_followed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with openfga(tmp_path / "openfga", changelog_horizon_offset="1") as server:
+        identifier = server.new_store()
+        publish(server, identifier)
+        async with openfga_at(tmp_path, server, identifier) as remote:
+            await remote.write(*allowed_rows(READ, WRITE))
+            async with replica_of(remote, pace=PACE, filled=False) as bench:
+                stage = Stage(bench)
+                await eventually(lambda: said("changelog-horizon-offset", caplog))
+                assert await stage.read_allowed()
+                server.delete(identifier, DELEGATION)
+                assert not await stage.read_allowed()
+
+
+async def said(words: str, caplog: pytest.LogCaptureFixture) -> bool:
+    return any(words in record.getMessage() for record in caplog.records)
+
+
 async def answered(ask: Callable[[], Awaitable[bool]]) -> bool:
     try:
         return await ask()

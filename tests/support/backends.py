@@ -233,7 +233,10 @@ async def replica(folder: Path, servers: Servers) -> AsyncGenerator[ReplicaBench
 
 
 @asynccontextmanager
-async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> AsyncGenerator[ReplicaBench]:
+async def replica_of(
+    remote: OpenFgaBench, *, pace: Pace | None = None, filled: bool = True
+) -> AsyncGenerator[ReplicaBench]:
+    """Enters when it has read everything, or at once when that cannot be."""
     changed: list[Callable[[], None]] = []
 
     def told() -> None:
@@ -253,7 +256,7 @@ async def replica_of(remote: OpenFgaBench, *, pace: Pace | None = None) -> Async
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(relationships.run)
         with anyio.fail_after(FILL_SECONDS):
-            while relationships.as_of is None:
+            while filled and relationships.as_of is None:
                 await anyio.sleep(0.01)
         yield ReplicaBench(relationships, remote.model, remote.database, remote.feed, remote, source, changed)
         tasks.cancel_scope.cancel()

@@ -67,7 +67,7 @@ class ReplicaRelationships:
         self._copy = LocalCopy(model)
         self._engine = self._copy.engine
         self._feed = ReplicaFeed(source, self._copy, changed=changed, clock=clock)
-        self._filled = False
+        self._read = self._filled = False
         self._failing = False
 
     @property
@@ -171,12 +171,15 @@ class ReplicaRelationships:
         return float("inf") if as_of is None else self._clock() - as_of
 
     async def _fill(self) -> None:
-        began = self._clock()
-        count = await self._feed.fill()
+        if not self._read:
+            began = self._clock()
+            count = await self._feed.fill()
+            self._read = True
+            _log.info("the replica has read %d relationships in %.1f s", count, self._clock() - began)
         while self._lag() > self._pace.max_staleness_seconds / 2:
             await self._feed.look()  # after a burst the last minute took long to read
+        self._feed.require_log()
         self._filled = True
-        _log.info("the replica has read %d relationships in %.1f s", count, self._clock() - began)
 
     async def _trying(self, read: Callable[[], Awaitable[None]]) -> None:
         """Read once and pause; what fails is said once and tried again."""

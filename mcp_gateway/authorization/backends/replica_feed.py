@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 from mcp_gateway.authorization.backends.replica_copy import LocalCopy
 from mcp_gateway.authorization.backends.replica_log import Logged, Outranked, Place, State, news, outcome
+from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.storage.relationships import RelationshipTuple
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ OVERLAP_SECONDS = 60.0
 """Longer than a transaction of the server takes, and than its clocks differ."""
 _WITHOUT_A_BREAK = 2_000
 """Changes applied before others may run: some 10 ms."""
+_TOLD_SECONDS = 2.0
+"""A tuple and its line are written together; `newest_change` is off by up to one."""
 _END_OF_TIME = 253_402_300_000.0
 """Of RFC 3339: the year 9999."""
 
@@ -33,6 +36,8 @@ class Tuples(NamedTuple):
     page: Sequence[RelationshipTuple]
     token: str
     """Asks for the next page; empty after the last one."""
+    newest: float | None
+    """When the newest of them was written, in epoch seconds of the server's clock."""
 
 
 class Lines(NamedTuple):
@@ -87,6 +92,7 @@ class ReplicaFeed:
         self._newest: float | None = None
         self._newest_found = clock()
         self._settled_at = float("-inf")
+        self._written = 0.0
         self._readings: dict[int, set[Place]] = {}
         self._looked = anyio.Event()
         self.as_of: float | None = None
@@ -98,16 +104,23 @@ class ReplicaFeed:
         self._newest, self._token = await newest_change(self._source), ""
         self._newest_found = self._clock()
         self._copy.begin()
-        token, count = "", 0
-        while True:
-            page, token = await self._source.tuples(token)
+        token, count, more = "", 0, True
+        while more:
+            page, token, newest = await self._source.tuples(token)
             self._copy.add(page)
+            self._written = max(self._written, newest or 0.0)
             count += len(page)
-            if not token:
-                break
+            more = bool(token)
         self._copy.whole()
         await self.look()
         return count
+
+    def require_log(self) -> None:
+        """Refuse a log that does not tell yet of a tuple we read: it may hide its newest minutes, always."""
+        if self._written > (self._newest or 0.0) + _TOLD_SECONDS:
+            raise AuthorizationUnavailable(
+                "the server's change log does not tell of its newest tuples; its changelog-horizon-offset must be 0"
+            )
 
     async def look(self) -> None:
         """See every change the server shows now. One that fails changes nothing the next would miss."""

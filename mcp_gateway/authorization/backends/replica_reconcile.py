@@ -48,7 +48,7 @@ async def _differences(source: Source, copy: LocalCopy) -> dict[Place, State]:
     read: set[int] = set()  # hashes: a tenth of the memory, and a collision only hides a tuple until the next time
     token = ""
     while True:
-        page, token = await source.tuples(token)
+        page, token, _ = await source.tuples(token)
         states = {place_of(one): one for one in page}
         read.update(map(hash, states))
         found.update(news(states, copy))

@@ -38,7 +38,7 @@ class OpenFgaSource:
     async def tuples(self, token: str) -> Tuples:
         body = {"page_size": _PAGE, "continuation_token": token, **_PRIMARY}
         answer = self._ours(await self._client.post(f"/stores/{self._store_id}/read", body))
-        return _understood(lambda: Tuples([_tuple(one["key"]) for one in answer["tuples"]], _token(answer)))
+        return _understood(lambda: _page(answer))
 
     async def stored(self, place: Place) -> State:
         object_, relation, subject = place
@@ -76,6 +76,12 @@ class OpenFgaSource:
         if answer.store is not None and answer.store != self._store_id:
             raise AuthorizationUnavailable("the relationship server answered for another store")
         return answer.body
+
+
+def _page(answer: Mapping[str, Any]) -> Tuples:
+    found = [_tuple(one["key"]) for one in answer["tuples"]]
+    newest = max((datetime.fromisoformat(one["timestamp"]).timestamp() for one in answer["tuples"]), default=None)
+    return Tuples(found, _token(answer), newest)
 
 
 def _written_out(moment: float) -> str:

@@ -26,6 +26,8 @@ class ChangingServer:
     tuples_now: dict[Place, RelationshipTuple] = field(default_factory=dict[Place, RelationshipTuple])
     log: list[tuple[float, Logged]] = field(default_factory=list[tuple[float, Logged]])
     """(visible from, line) in the order of the log's ids."""
+    written_at: float | None = None
+    """When the newest tuple was written."""
     down: bool = False
     asked: int = 0
     between: Callable[[Sequence[RelationshipTuple]], Awaitable[None]] | None = None
@@ -40,6 +42,7 @@ class ChangingServer:
 
     def write(self, one: RelationshipTuple, *, visible_after: float = 0.0, logged: bool = True) -> None:
         self.tuples_now[place_of(one)] = one
+        self.written_at = EPOCH + self.now
         self._logged(True, one, visible_after, logged)
 
     def delete(self, one: RelationshipTuple, *, visible_after: float = 0.0, logged: bool = True) -> None:
@@ -57,7 +60,7 @@ class ChangingServer:
         page = list(self.tuples_now.values())[start : start + PAGE]
         if self.between is not None:
             await self.between(page)
-        return Tuples(page, str(start + PAGE) if start + PAGE < len(self.tuples_now) else "")
+        return Tuples(page, str(start + PAGE) if start + PAGE < len(self.tuples_now) else "", self.written_at)
 
     async def stored(self, place: Place) -> State:
         await self._reached()
@@ -78,7 +81,7 @@ class ChangingServer:
         return Lines([line for _, line in visible], behind, more=len(visible) == PAGE)
 
     async def changed_since(self, moment: float) -> bool:
-        return any(line.at > moment for _, line in self.log)
+        return any(line.at > moment for at, line in self.log if at <= self.now)
 
     async def ready(self) -> None:
         if self.down:

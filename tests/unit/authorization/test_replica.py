@@ -133,6 +133,25 @@ async def test_a_copy_that_took_long_to_read_does_not_begin_too_old() -> None:
             tasks.cancel_scope.cancel()
 
 
+async def test_a_log_that_hides_its_newest_lines_is_not_followed(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    await world.replica.load(DATABASE)
+    world.server.now += 10
+    world.server.write(row(f"{MIRA} member group:local/eng"), visible_after=60)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.replica.run)
+            while not any("changelog-horizon-offset" in record.getMessage() for record in caplog.records):
+                await anyio.sleep(0.001)
+            # The server goes on to be asked.
+            assert world.replica.as_of is None
+            assert (await world.decide()).allowed
+            world.server.now += 60
+            while world.replica.as_of is None:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+
+
 async def test_what_was_read_from_the_server_decides() -> None:
     world = await a_world()
     assert (await world.decide()).allowed
