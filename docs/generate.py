@@ -1,7 +1,8 @@
-"""Write the generated parts of the README: client snippets and the command list. `--check` only compares."""
+"""Write what is generated: the README's client snippets and command list, the settings' schema. `--check` only compares."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -9,23 +10,32 @@ from typer.main import get_command
 
 from mcp_gateway.api.snippets import as_markdown
 from mcp_gateway.cli.main import app
+from mcp_gateway.settings import Settings
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+SCHEMA = Path(__file__).resolve().parent / "gateway.schema.json"
+"""For editors: `# yaml-language-server: $schema=…` at the head of a `gateway.yaml`."""
 MCP_URL = "http://127.0.0.1:8000/mcp"
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    new = generated(text)
-    if "--check" in sys.argv:
-        sys.exit(0 if new == text else "README.md is not what the program says; run: make docs")
-    README.write_text(new, encoding="utf-8")
+    new = {README: generated(README.read_text(encoding="utf-8")), SCHEMA: schema()}
+    for path, text in new.items():
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            sys.exit(f"{path.name} is not what the program says; run: make docs")
 
 
 def generated(text: str) -> str:
     """The README with every generated block written anew."""
     text = _replaced(text, "clients", as_markdown(MCP_URL))
     return _replaced(text, "commands", commands())
+
+
+def schema() -> str:
+    """The JSON Schema of `gateway.yaml`: every field with its default and its reason."""
+    return json.dumps({**Settings.model_json_schema(), "title": "gateway.yaml"}, indent=2) + "\n"
 
 
 def _replaced(text: str, name: str, content: str) -> str:
