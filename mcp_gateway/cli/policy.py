@@ -13,7 +13,8 @@ import typer
 from mcp_gateway.cli import policy_change
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.exits import Exit
-from mcp_gateway.cli.policy_files import PolicyOption, RegistryOption, candidate_of
+from mcp_gateway.cli.policy_files import PolicyOption, RegistryOption, candidate_of, require_folder
+from mcp_gateway.errors import OperatorError
 
 if TYPE_CHECKING:
     from mcp_gateway.policy.verdict import Run
@@ -31,6 +32,7 @@ def validate(front: Front, policy: PolicyOption = None, registry: RegistryOption
     from mcp_gateway.policy import validate as checks
 
     settings = front.settings()
+    require_folder(policy)
     directory, entries = policy or settings.policies, registry or settings.registry
     with front.terminal.busy("reading the policies"):
         found = checks.validate(directory, entries, model_path=model_path(directory))
@@ -51,11 +53,19 @@ def test(
 ) -> None:
     """Run test files: OpenFGA's own .fga.yaml format, and cases that judge a call as the gateway would."""
     from mcp_gateway.policy.run import run
+    from mcp_gateway.policy.suite import PATTERNS
 
     settings = front.settings()
     candidate = candidate_of(settings, policy, registry)
     chosen = paths or [(policy or settings.policies) / TESTS]
     found = anyio.run(partial(run, chosen, candidate, now=time.time()))
+    if not found.verdicts:
+        # A mistyped folder must not look like tests that passed.
+        raise OperatorError(
+            "there are no tests here",
+            where=", ".join(map(str, chosen)),
+            remedy=f"name a folder that holds {' or '.join(PATTERNS)}",
+        )
     front.terminal.answer(found.as_dict(), *_lines(found))
     if found.failed:
         raise typer.Exit(Exit.REFUSED)

@@ -29,9 +29,14 @@ def candidate_of(settings: Settings, policy: Path | None, registry: Path | None)
     from mcp_gateway.policy.candidate import Candidate
 
     directory = policy or settings.policies
-    if policy is not None and not policy.is_dir():
-        raise OperatorError("there is no such folder", where=str(policy))
+    require_folder(policy)
     upstreams = entries.load(registry or settings.registry)
     model = policies(directory, upstreams)
     book = load_rules(directory, model=model, upstreams=upstreams, mode=settings.mode)
     return Candidate(model, {upstream.name: upstream for upstream in upstreams}, book)
+
+
+def require_folder(path: Path | None) -> None:
+    """Without its files a folder would stand for the shipped policy."""
+    if path is not None and not path.is_dir():
+        raise OperatorError("there is no such folder", where=str(path))

@@ -144,17 +144,13 @@ class Inspection:
         principal = Principal(user, agent, _EVERY_SCOPE, "", "", 0, memberships=memberships)
         now, request = self._clock(), _imagined(address)
         found = await self._authorization.accessible(principal, tools, now=now, request=request)
-        return tuple(
-            [
-                ToolAccess(
-                    tool.id,
-                    tool.exposed,
-                    found[tool.id],
-                    await self._authorization.missing(principal, tool, now=now, request=request),
-                )
-                for tool in tools
-            ]
-        )
+        listed: list[ToolAccess] = []
+        for tool in tools:
+            access, missing = found[tool.id], ()
+            if access in (Access.HIDDEN, Access.REQUESTABLE):
+                missing = await self._authorization.missing(principal, tool, now=now, request=request)
+            listed.append(ToolAccess(tool.id, tool.exposed, access, missing))
+        return tuple(listed)
 
     async def audit(self, asker: Asker, wanted: Wanted = EVERYTHING, *, limit: int = 100) -> tuple[Record, ...]:
         """The newest matching records, newest first; a person without standing gets the own ones, as they were told."""

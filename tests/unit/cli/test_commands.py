@@ -357,6 +357,36 @@ def test_explain_names_every_missing_side(with_time: Shell) -> None:
     assert [reason["code"] for reason in scoped["reasons"]] == ["scope.insufficient"]
 
 
+def test_policy_commands_refuse_what_is_not_there(shell: Shell) -> None:
+    gone = str(shell.folder / "gone")
+    (shell.folder / "empty").mkdir()
+    for arguments, says in (
+        (("policy", "validate", "--policy", gone), "there is no such folder"),
+        (("policy", "test", gone), "no such file or folder"),
+        (("policy", "test", str(shell.folder / "empty")), "there are no tests here"),
+        (("policy", "diff"), "--policy FOLDER, --registry FOLDER, or both"),
+        (("policy", "plan", "--policy", gone), "there is no such folder"),
+        (("policy", "observed", "--since", "tomorrow"), "must be a duration"),
+    ):
+        said = shell(*arguments)
+        assert said.code == Exit.REFUSED
+        assert says in said.err
+
+
+def test_policy_tests_end_with_a_summary_and_fail_with_the_exit_code(shell: Shell) -> None:
+    told = shell.done("policy", "test", str(ROOT / "policies"), "--registry", str(ROOT / "registry"))
+    assert (told["failures"], told["errors"]) == (0, 0)
+    wrong = shell.folder / "wrong.fga.yaml"
+    text = (ROOT / "policies/tests/gateway.fga.yaml").read_text()
+    text = text.replace("../fga.mod", str(ROOT / "policies/fga.mod")).replace("can_call: true}", "can_call: false}", 1)
+    wrong.write_text(text)
+    said = shell("policy", "test", str(wrong))
+    assert said.code == Exit.REFUSED
+    *_, failed, summary = said.out.splitlines()
+    assert "expected false, found true" in failed
+    assert summary.startswith("Tests run: ") and "Failures: 1, Errors: 0" in summary
+
+
 def test_explain_never_repeats_an_argument(with_time: Shell) -> None:
     said = with_time("explain", "--user", "m", "--agent", "a", "--tool", "x", "--arguments", '{"secret-value"')
     assert said.code == Exit.REFUSED
