@@ -43,13 +43,14 @@ def direct(kind: str, steps: Mapping[str, Step]) -> Step:
 
 
 def _hop(query: Query, row: Row, steps: Mapping[str, Step], depth: int, failure: Undecidable | None) -> int:
-    answer = NO
-    for key, kind, rule, _ in query.usersets(row):
+    answer, plain = NO, query.plain
+    for key, kind, rule, name in query.usersets(row):
         query.left -= 1
         try:
             if rule is not None and not rule.holds(query.at):
                 continue
-            found = steps[kind](query, key[0], depth + 1)
+            known = query.known(name, depth + 1) if kind in plain else None
+            found = steps[kind](query, key[0], depth + 1) if known is None else known
         except Undecidable as exc:
             failure = failure or exc
             continue

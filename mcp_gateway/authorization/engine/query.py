@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 from mcp_gateway.authorization.engine.conditions import CLOCK, Circumstances, Undecidable
 from mcp_gateway.authorization.engine.model import subject_kind
 from mcp_gateway.authorization.engine.narrowing import CONTEXTUAL, Narrowing
-from mcp_gateway.authorization.engine.outcome import MAX_STEPS, YES
-from mcp_gateway.authorization.engine.rows import EMPTY, FEW, Key, Row, Userset
+from mcp_gateway.authorization.engine.outcome import MAX_DEPTH, MAX_STEPS, NO, YES
+from mcp_gateway.authorization.engine.rows import EMPTY, Key, Row, Userset
 from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.authorization.engine.wayback import Closure, Tracked
 
@@ -20,6 +20,8 @@ Step: TypeAlias = Callable[["Query", str, int], int]
 """(query, object, depth) -> an outcome; one per relation of the model."""
 
 _NONE: frozenset[str] = frozenset()
+_FEW_GRANTS = 8
+"""Of one agent: fewer than it takes to find those of the user."""
 
 
 class Program(NamedTuple):
@@ -120,6 +122,16 @@ class Query:
                 self._closure = self._back.closure(self.subject, self.wildcard, added)
         return self._closure
 
+    def known(self, name: str, depth: int) -> int | None:
+        """What the way back tells of a userset whose kind is in `plain`; None when it has to be looked at."""
+        closure = self._closure or self.closure()
+        if closure is None:
+            return None
+        steps = closure.sure.get(name)
+        if steps is not None:
+            return YES if depth + steps <= MAX_DEPTH else None
+        return None if name in closure.possible else NO
+
     def usersets(self, row: Row) -> Iterable[Userset]:
         """Those of a row that may count for this subject; all of them while they are few."""
         if row.by_kind is None or self._back is None:
@@ -158,7 +170,7 @@ class Query:
         by_agent = None
         if narrowing.parent and narrowing.parent not in self.overlaid and len(acting) == 1:
             by_agent = back.narrowed(narrowing.parent, suffix, acting[0])
-            if len(by_agent) <= FEW:
+            if len(by_agent) <= _FEW_GRANTS:
                 return by_agent
         if not narrowing.written or narrowing.written in self.overlaid:
             return by_agent

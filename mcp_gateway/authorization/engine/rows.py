@@ -44,7 +44,7 @@ EMPTY = Row({}, {})
 Table: TypeAlias = dict[str, Row]
 """Object -> its row, of one `type#relation`. No key is a pair: with a million rows, pairs would be most of the memory."""
 
-FEW = 8
+FEW = 2
 """Usersets that are tried one by one."""
 
 
