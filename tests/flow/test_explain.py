@@ -88,5 +88,9 @@ async def test_the_list_of_anybody_is_explained_tool_by_tool(gateway: Installati
         "access": "hidden",
         "missing": ["user.not_allowed", "agent.not_delegated"],
     }
-    allowed = {one["tool"]: one["access"] for one in gateway.json("explain", "--user", "omar", "--agent", AGENT)}
-    assert allowed["tool:tickets/ticket_update"] == "depends"
+    gateway.add_user("leo", calls="tickets")
+    gateway.let_agent_act(AGENT, "leo", server="tickets", access="read")
+    known = {one["tool"]: one for one in gateway.json("explain", "--user", "leo", "--agent", AGENT)}
+    assert known["tool:tickets/ticket_get"]["access"] == "depends"
+    assert known["tool:tickets/project_list"]["access"] == "callable"
+    assert known["tool:tickets/ticket_delete"]["missing"] == ["agent.not_granted"]
