@@ -141,7 +141,9 @@ class Authorization(Asking):
             return kept[1]
         book = self._book
         visible = await self._see(principal, tools, now, request)
-        if visible.revision == self._relationships.revision and book is self._book:
+        # What holds for this moment only is not kept even for it: a clock may be set back.
+        lasts = visible.valid_until is None or now < visible.valid_until
+        if lasts and visible.revision == self._relationships.revision and book is self._book:
             self._visible[key] = (tools, visible)
             if len(self._visible) > _KEPT_LISTS:
                 self._visible.popitem(last=False)
