@@ -22,7 +22,7 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.policy.candidate import Candidate, facts
 from mcp_gateway.policy.diff import Difference, compare
 from mcp_gateway.storage import Change
-from mcp_gateway.storage.relationships import RelationshipTuple
+from mcp_gateway.storage.relationships import RelationshipTuple, tuple_of
 from tests.unit.policy.files import MODEL, NOW, written
 
 MIRA, OMAR = UserId("user:local/mira"), UserId("user:local/omar")
@@ -78,6 +78,18 @@ def row(text: str) -> RelationshipTuple:
     return RelationshipTuple(object_, relation, subject)
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Everything a decision was made of, arguments too, which no record holds."""
+
+    principal: Principal
+    request: Request
+    name: str
+    arguments: Mapping[str, Any]
+    now: float
+    revision: int
+
+
 @dataclass(slots=True)
 class Installed:
     """A gateway's memory: its changelog and its audit, under the policy in force."""
@@ -85,6 +97,7 @@ class Installed:
     policy: Candidate
     changes: list[Change] = field(default_factory=list[Change])
     records: list[Record] = field(default_factory=list[Record])
+    made: list[Call] = field(default_factory=list[Call])
 
     def write(self, *texts: str, gone: bool = False) -> None:
         for text in texts:
@@ -113,25 +126,47 @@ class Installed:
         number = len(self.records) + 1
         principal = Principal(user, agent, scopes, "http://gw/mcp", "jti", 0, memberships=memberships)
         request = Request(f"r-{number}", Era.MODERN, "2026-07-28", None, None, {}, None, address=address)
-        return anyio.run(self._call, principal, request, name, dict(arguments or {}), NOW + number)
+        call = Call(principal, request, name, dict(arguments or {}), NOW + number, len(self.changes))
+        self.made.append(call)
+        return anyio.run(self._call, call)
 
-    async def _call(
-        self, principal: Principal, request: Request, name: str, arguments: dict[str, Any], now: float
-    ) -> bool:
+    async def _call(self, call: Call) -> bool:
         relationships = EmbeddedRelationships(self.policy.model)
         relationships.replace((), revision=0)
         await relationships.follow(self.changes)
-        tool = self.policy.approved("tickets", name, digest="d")
+        tool = self.policy.approved("tickets", call.name, digest="d")
         assert tool is not None
         decides = Authorization(relationships, book=self.policy.book)
-        decision = await decides.decide(principal, tool, arguments, now=now, request=request)
-        fields = record.asked("intent" if decision.allowed else "decision", request, "tools/call", principal)
+        decision = await decides.decide(call.principal, tool, call.arguments, now=call.now, request=call.request)
+        fields = record.asked("intent" if decision.allowed else "decision", call.request, "tools/call", call.principal)
         fields.update(record.about_tool(tool))
         fields.update(record.about_decision(decision))
-        fields.update(record.about_arguments(arguments))
-        line, _ = record.seal(fields, seq=len(self.records) + 1, prev=record.GENESIS, writer="w", at=now)
+        fields.update(record.about_arguments(call.arguments))
+        line, _ = record.seal(fields, seq=len(self.records) + 1, prev=record.GENESIS, writer="w", at=call.now)
         self.records.append(record.parse(line))
         return decision.allowed
+
+    def really(self, other: Candidate) -> dict[str, str]:
+        """Request -> what `other` would have decided, the arguments known."""
+
+        async def decided(call: Call) -> str:
+            tool = other.approved("tickets", call.name, digest="d")
+            if tool is None:
+                return "deny"
+            rows: dict[tuple[str, str, str], RelationshipTuple] = {}
+            for change in self.changes[: call.revision]:
+                one = tuple_of(change.payload)
+                rows.pop((one.object, one.relation, one.subject), None)
+                if change.kind == "tuple.written" and one.relation not in {"read_only", "writable"}:
+                    rows[one.object, one.relation, one.subject] = one
+            decides = other.authorization([*rows.values(), *facts(tool)])
+            decision = await decides.decide(call.principal, tool, call.arguments, now=call.now, request=call.request)
+            return "allow" if decision.allowed else "deny"
+
+        async def every() -> dict[str, str]:
+            return {call.request.id: await decided(call) for call in self.made}
+
+        return anyio.run(every)
 
     def against(
         self, other: Candidate, *, records: Sequence[Record] | None = None, complete: bool = True

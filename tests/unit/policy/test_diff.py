@@ -280,3 +280,49 @@ def test_no_policy_differs_from_itself(any_policy: Candidate, rows: set[str], ma
     found = then.against(any_policy)
     assert (found.unchanged, found.other_reasons) == (len(made), 0)
     assert (found.flips, found.undecidable) == ([], [])
+
+
+def on_ticket(relation: str, pointer: str = "/id") -> dict[str, Any]:
+    return {"risk": "read", "resources": [{"relation": relation, "type": "ticket", "pointer": pointer}]}
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"tickets": entry(ping={"risk": "write"}, get={"risk": "destructive"})},
+    {"tickets": entry(set={"risk": "read"})},
+    {"tickets": entry(get=on_ticket("can_write"))},
+    {"tickets": entry(get=on_ticket("can_read", "/other"), set={"risk": "write"})},
+    {"tickets": entry(get=None)},
+    {"model": ("define can_read: viewer and", "define can_read: editor and")},
+    {"model": ("define can_call: user_can_call and", "define can_call: direct_caller and user_can_call and")},
+    {"rules": rules('\'arguments["id"] == "T-1"\'')},
+    {"rules": rules("'user.id == \"user:local/mira\"'")},
+    {"rules": rules("'tool.risk == \"read\" && size(resources) < 2'", mode="observe")},
+]
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
+    return [policy(tmp_path_factory.mktemp("other"), **change) for change in CHANGES]
+
+
+@settings(max_examples=25)
+@given(
+    rows=st.sets(st.sampled_from(ROWS)),
+    made=st.lists(st.tuples(calls, st.sampled_from(ROWS)), max_size=6),
+    which=st.integers(0, len(CHANGES) - 1),
+)
+def test_what_is_said_of_a_record_is_what_would_have_been_decided_or_that_it_cannot_be_told(
+    any_policy: Candidate, others: list[Candidate], rows: set[str], made: list[Any], which: int
+) -> None:
+    then = installed(any_policy, *sorted(rows), ROWS[0])
+    for (name, arguments, user, scopes), moved in made:
+        then.call(name, arguments, user=user, scopes=scopes)
+        then.write(moved, gone=moved in rows)
+    found = then.against(others[which])
+    doubted = {flip.past.request for flip in found.undecidable}
+    flipped = {flip.past.request: flip.now.effect for flip in found.flips}
+    for request, really in then.really(others[which]).items():
+        before = next(
+            "allow" if one["effect"] == "allow" else "deny" for one in then.records if one["request"] == request
+        )
+        assert request in doubted or flipped.get(request, before) == really
