@@ -29,6 +29,8 @@ from mcp_gateway.storage import switches as stored_switches
 
 _CACHED_DECISIONS = 10_000
 _KEPT_LISTS = 1_000
+_KEPT_TOOLS = 500_000
+"""In all kept lists together; some 50 MB."""
 
 _Given: TypeAlias = tuple[str | None, ...]
 """What of the request the rules for lists read."""
@@ -44,10 +46,13 @@ class Authorization(Asking):
         relationships: Relationships,
         *,
         cached_decisions: int = _CACHED_DECISIONS,
+        kept_tools: int = _KEPT_TOOLS,
         book: RuleBook = NO_RULES,
     ) -> None:
         super().__init__(relationships, book)
         self._cached_decisions = cached_decisions
+        self._kept_tools = kept_tools
+        self._listed = 0
         self._cache: OrderedDict[_Key, Decision] = OrderedDict()
         self._visible: OrderedDict[tuple[str, str, Memberships, _Given, int], tuple[Sequence[Tool], Visible]] = (
             OrderedDict()
@@ -91,6 +96,7 @@ class Authorization(Asking):
         """Decide everything anew: relationships changed elsewhere than in the store."""
         self._cache.clear()
         self._visible.clear()
+        self._listed = 0
 
     async def decide(
         self,
@@ -144,9 +150,11 @@ class Authorization(Asking):
         # What holds for this moment only is not kept even for it: a clock may be set back.
         lasts = visible.valid_until is None or now < visible.valid_until
         if lasts and visible.revision == self._relationships.revision and book is self._book:
+            before = self._visible.pop(key, None)
             self._visible[key] = (tools, visible)
-            if len(self._visible) > _KEPT_LISTS:
-                self._visible.popitem(last=False)
+            self._listed += len(visible.tools) - (0 if before is None else len(before[1].tools))
+            while len(self._visible) > _KEPT_LISTS or (self._listed > self._kept_tools and self._visible):
+                self._listed -= len(self._visible.popitem(last=False)[1][1].tools)
         return visible
 
     async def usable_by(self, person: Person, tools: Sequence[Tool], *, now: float) -> frozenset[ToolId]:

@@ -10,7 +10,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcp_gateway.authorization import EmbeddedRelationships, InContext
+from mcp_gateway.authorization import Authorization, EmbeddedRelationships, InContext
 from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.query import Query
@@ -19,7 +19,7 @@ from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.model.decision import Check
 from mcp_gateway.storage import Change
 from mcp_gateway.storage.relationships import RelationshipTuple
-from tests.unit.authorization.world import AGENT, LATER, MIRA, MODEL, NOW, allowed_rows, row, tool
+from tests.unit.authorization.world import AGENT, LATER, MIRA, MODEL, NOW, allowed_rows, mira, row, tool
 
 PROGRAM = compile_program(MODEL)
 SERVER, TOOL = "server:tickets", tool().id
@@ -143,6 +143,20 @@ async def test_a_burst_counts_all_at_once_and_lets_others_decide_meanwhile() -> 
             assert answers.answers[check] is False
     assert revisions.count(1) > 20
     assert set(revisions) == {1, 20_000}
+
+
+@pytest.mark.anyio
+async def test_kept_lists_are_bounded_by_the_tools_in_them() -> None:
+    tools = [tool(f"t{number}") for number in range(8)]
+    relationships = EmbeddedRelationships(MODEL)
+    relationships.replace([*allowed_rows(*tools), row(f"{MIRA} delegator agent:local/other")], revision=1)
+    roomy, tight = Authorization(relationships), Authorization(relationships, kept_tools=10)
+    for authorization, stays in ((roomy, True), (tight, False)):
+        first = await authorization.visible(mira(), tools, now=NOW)
+        assert len(first.tools) == 8
+        assert await authorization.visible(mira(), tools, now=NOW) is first
+        await authorization.visible(mira(), tools[:4], now=NOW)
+        assert (await authorization.visible(mira(), tools, now=NOW) is first) is stays
 
 
 def _change(revision: int, one: RelationshipTuple, *, written: bool = True) -> Change:
