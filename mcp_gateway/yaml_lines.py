@@ -22,7 +22,7 @@ def parse(text: str, *, where: str) -> tuple[Any, yaml.Node | None]:
         raise OperatorError(
             f"is not valid YAML: {exc.problem or 'unreadable'}", where=_at(where, exc.problem_mark)
         ) from exc
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError) as exc:  # a ValueError is a date such as 2026-13-45
         raise OperatorError("not valid YAML", where=where) from exc
 
 

@@ -26,6 +26,8 @@ from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 PATTERNS = ("*.fga.yaml", "*.cases.yaml")
 """What a folder of tests holds."""
 
+_MAX_VALUES = 1_000_000
+
 _TUPLES = TypeAdapter(list[TupleEntry])
 
 
@@ -81,7 +83,7 @@ def read(path: Path) -> Suite:
     """Raises Invalid with every problem of the file."""
     value, node = _document(path)
     try:
-        entry = SuiteEntry.model_validate(_plain(value))
+        entry = SuiteEntry.model_validate(_plain(value, str(path)))
     except ValidationError as exc:
         raise Invalid(of_validation(exc, node, str(path))) from exc
     return Suite(
@@ -119,7 +121,7 @@ def _tuple_file(path: Path) -> list[TupleEntry]:
     else:
         value, node = _document(path)  # JSON is YAML
     try:
-        return _TUPLES.validate_python(_plain(value))
+        return _TUPLES.validate_python(_plain(value, str(path)))
     except ValidationError as exc:
         raise Invalid(of_validation(exc, node, str(path))) from exc
 
@@ -165,12 +167,20 @@ def _text(path: Path) -> str:
         raise OperatorError("cannot be read as UTF-8 text", where=str(path)) from exc
 
 
-def _plain(value: object) -> Any:
-    """YAML reads an unquoted moment as one; a condition's context has text."""
+def _plain(value: object, where: str) -> Any:
+    """YAML reads an unquoted moment as one; a condition's context has text. Aliases are written out, within bounds."""
+    try:
+        return _written_out(value, iter(range(_MAX_VALUES)))
+    except (RecursionError, StopIteration) as exc:
+        raise Invalid([Problem(where, 0, 0, "refers to itself, or is too large or too deep")]) from exc
+
+
+def _written_out(value: object, left: Iterator[int]) -> Any:
+    next(left)
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in cast("dict[object, object]", value).items()}
+        return {str(key): _written_out(one, left) for key, one in cast("dict[object, object]", value).items()}
     if isinstance(value, list):
-        return [_plain(one) for one in cast("list[object]", value)]
+        return [_written_out(one, left) for one in cast("list[object]", value)]
     return value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.policy.problems import Invalid
@@ -71,6 +74,38 @@ def test_a_row_that_is_none_is_named_in_a_csv_file(tmp_path: Path) -> None:
     written(tmp_path, "user_type,user_id\nuser,ana\n", "t.csv")
     with pytest.raises(Invalid, match=r"t\.csv:2"):
         read(written(tmp_path, SMALL + CHECK + "tuple_files: [t.csv]\n"))
+
+
+BOMB = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 2026-13-45",
+        "a: " + "[" * 5000,
+        "? [a]\n: b",
+        "a: !!python/object:os.system x",
+        "a: &x [*x]",
+        "a: \0",
+        "\ufeff- 1",
+        BOMB,
+    ],
+)
+def test_a_hostile_file_is_refused_and_nothing_else_happens(tmp_path: Path, text: str) -> None:
+    with pytest.raises(OperatorError):
+        read(written(tmp_path, text))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), st.integers(0, len(SMALL)))
+def test_reading_a_test_file_never_raises_anything_else(
+    tmp_path_factory: pytest.TempPathFactory, text: str, at: int
+) -> None:
+    path = written(tmp_path_factory.getbasetemp(), SMALL[:at] + text + SMALL[at:] + CHECK, "any.fga.yaml")
+    with contextlib.suppress(OperatorError):
+        read(path)
 
 
 def test_a_folder_holds_its_test_files_and_a_missing_one_is_named(tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ def test_a_tool_that_depends_on_a_resource_says_on_which() -> None:
     assert definition == {"name": "get", "_meta": {"theirs": 1}}
 
 
+def test_a_tool_a_rule_makes_depend_on_arguments_names_no_resource() -> None:
+    shown = annotated({"name": "get"}, PLAIN, depends=True)
+    assert shown["_meta"] == {ACCESS: {"state": "depends", "resources": []}}
+
+
 @pytest.mark.parametrize("theirs", [None, "text", [1]])
 def test_what_is_no_meta_of_theirs_does_not_hide_ours(theirs: Any) -> None:
     assert annotated({"name": "get", "_meta": theirs}, DEPENDS, depends=True)["_meta"] == {ACCESS: SAID}
