@@ -71,9 +71,23 @@ class Gateway:
         """Who asks; a refusal is recorded, also when it is ours because the store or an issuer cannot be asked."""
         try:
             await self.follow()
-            return await self.identity.authenticate(authorization, audience)
+            principal = await self.identity.authenticate(authorization, audience)
+            if self.feed.moved():  # while an issuer was asked for its keys
+                await self._stands(principal)
+            return principal
         except (Unauthenticated, AuthorizationUnavailable) as exc:
             self.journal.refused(request_id, exc.recorded, audience=audience)
+            raise
+
+    async def still_stands(self, request_id: str, principal: Principal) -> None:
+        """For a request that took its time to arrive: what was acknowledged meanwhile counts, for its token too.
+
+        Raises and records like `authenticate`.
+        """
+        try:
+            await self._stands(principal)
+        except (Unauthenticated, AuthorizationUnavailable) as exc:
+            self.journal.refused(request_id, exc.recorded, audience=principal.audience)
             raise
 
     async def list_tools(self, request: Request, principal: Principal) -> ToolList:
@@ -129,7 +143,7 @@ class Gateway:
         return self.catalog.has_endpoint(endpoint)
 
     async def follow(self) -> None:
-        """See every change that was acknowledged by now; `authenticate` does, and so must a request that took its time."""
+        """See every change that was acknowledged by now."""
         await self.feed.keep_up()
 
 

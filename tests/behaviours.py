@@ -429,6 +429,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_kill_switches.py::test_calls_of_others_go_on_when_one_user_is_disabled",
     ),
     Promise(
+        "A token that ends while its request arrives admits nothing.",
+        "design: authorization, freshness",
+        "flow/test_kill_switches.py::test_a_token_that_ends_while_its_request_arrives_admits_nothing",
+    ),
+    Promise(
         "A person sees the own agents and grants and nobody elses.",
         "README: take it away",
         "flow/test_own_access.py::test_a_person_sees_the_own_agents_and_grants_and_nobody_elses",

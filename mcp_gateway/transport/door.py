@@ -83,7 +83,7 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
     try:
         exchange.message = message = parse_message(await _body(exchange, receive))
         if flight.has_taken_its_time():
-            await exchange.parts.gateway.follow()
+            await exchange.parts.gateway.still_stands(exchange.reply.request_id, exchange.principal)
         exchange.reply.message_id = message.get("id")
         exchange.era = era_of(message, headers)
         if "id" in message:

@@ -21,7 +21,7 @@ from tests.support.gateway import PASSWORD, Installation, http_entry, install
 from tests.support.processes import ROOT
 from tests.support.sign_in import forms_of
 from tests.support.upstreams import RunningUpstream, running_upstream, until
-from tests.support.wire import Answered, ModernClient
+from tests.support.wire import META, Answered, ModernClient
 
 pytestmark = pytest.mark.anyio
 
@@ -211,6 +211,29 @@ async def test_a_disabled_user_loses_pages_api_and_event_stream(stage: Stage) ->
         assert (await browser.get("/api/v1/me")).status_code == 401, "the old login stays over"
         assert (await _log_in(browser, "lena")).status_code == 303
         assert (await browser.get("/api/v1/me")).status_code == 200
+
+
+async def test_a_token_that_ends_while_its_request_arrives_admits_nothing(stage: Stage) -> None:
+    await anyio.to_thread.run_sync(partial(_add_user, stage.gateway, "ines"))
+    await anyio.to_thread.run_sync(partial(stage.gateway.let_agent_act, AGENT, "ines", server="echo"))
+    client = await stage.client(user="ines")
+    call = {"name": "echo", "arguments": {"text": "x"}, "_meta": META}
+    whole = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}).encode()
+
+    async def slowly() -> AsyncGenerator[bytes]:
+        yield whole[:20]
+        # The gateway has long asked who this is when it waits for the rest.
+        assert "result" in (await client.call("echo", {"text": "y"})).body
+        await anyio.to_thread.run_sync(
+            lambda: stage.gateway.cli("user", "password", "ines", "--password-stdin", stdin=PASSWORD[::-1])
+        )
+        yield whole[20:]
+
+    reached = stage.upstream.record.count("echo")
+    answer = await client.send(slowly(), {"mcp-method": "tools/call", "mcp-name": "echo"})
+    assert (answer.status, answer.reason) == (401, "token.revoked")
+    assert stage.upstream.record.count("echo") == reached + 1, "the call in between and no other"
+    assert (await stage.recorded(kind="refused"))[-1]["code"] == "token.revoked"
 
 
 async def test_calls_of_others_go_on_when_one_user_is_disabled(stage: Stage) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -61,8 +61,8 @@ class ModernClient:
         routing = {"mcp-method": method, **({"mcp-name": name} if name else {})}
         return await self.send(json.dumps(message).encode(), {**routing, **(headers or {})})
 
-    async def send(self, body: bytes, headers: Mapping[str, str] | None = None) -> Answered:
-        """POST exactly `body`."""
+    async def send(self, body: bytes | AsyncIterable[bytes], headers: Mapping[str, str] | None = None) -> Answered:
+        """POST exactly `body`, in one piece or in several."""
         sent = {
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
