@@ -21,7 +21,8 @@ from mcp_gateway.model.tool import Normalisation
 
 MAX_CHARACTERS = 512
 
-_MAX_INTEGER = 10**20
+_MAX_INTEGER = 2**53
+"""JavaScript and whatever else reads numbers as doubles takes larger ones for their neighbours."""
 _JSON_SPACE = " \t\r\n"
 _URL_SEGMENT = re.compile(r"[A-Za-z0-9._~-]+")
 _INVISIBLE = re.compile(

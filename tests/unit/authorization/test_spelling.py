@@ -56,7 +56,7 @@ def test_invisible_folding_and_mixed_spellings_name_nothing(text: str) -> None:
     assert name_of(text) is None
 
 
-@pytest.mark.parametrize("value", [None, True, 1.0, [], {}, 10**20, -(10**20), b"T-1"])
+@pytest.mark.parametrize("value", [None, True, 1.0, [], {}, 2**53, -(2**53), 10**20, b"T-1"])
 def test_what_is_neither_text_nor_an_integer_in_range_names_nothing(value: Any) -> None:
     assert name_of(value) is None
 
