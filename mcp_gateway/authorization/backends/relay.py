@@ -56,7 +56,7 @@ class Relay:
         self._needed = 0
         self._done = 0
         self.moved_at = time.monotonic()
-        """When a change of tuples was last heard of; the server's caches may be older for a while."""
+        """When a change of tuples was last heard of, or reached the server; its caches may be older for a while."""
 
     @property
     def settled(self) -> bool:
@@ -116,7 +116,9 @@ class Relay:
 
     async def _settle(self) -> None:
         self._done = await relayed_revision(self._database, self._target)
+        # By now the server has the changes, and not before: while it could not be told, others may have asked it.
         if self.settled:
+            self.moved_at = time.monotonic()
             return
         async with exclusively(self._lock_file):
             done = await relayed_revision(self._database, self._target)
@@ -126,6 +128,7 @@ class Relay:
                 done = news[-1].revision
                 await put_relayed(self._database, self._target, done)
         self._done = done
+        self.moved_at = time.monotonic()
 
 
 def folded(changes: Iterable[Change]) -> tuple[list[RelationshipTuple], list[RelationshipTuple]]:

@@ -106,6 +106,23 @@ async def test_a_change_the_server_did_not_take_is_kept_and_brought_by_whoever_d
     assert far.held == {}
 
 
+async def test_the_servers_caches_are_old_until_it_has_the_change_however_late(
+    database: Database, tmp_path: Path
+) -> None:
+    far = FarAway()
+    far.reachable = False
+    first, second = relay(database, far, tmp_path), relay(database, far, tmp_path)
+    revision = await write(database, MEMBER)
+    for one in (first, second):
+        one.needs(revision)
+    far.reachable = True
+    for one in (first, second):  # the second finds that the first has told the server
+        heard = one.moved_at
+        await one.settle()
+        assert one.moved_at > heard
+    assert far.calls == 1
+
+
 async def test_after_a_failure_those_who_decide_do_not_queue_for_the_next(database: Database, tmp_path: Path) -> None:
     far = FarAway()
     far.reachable = False
