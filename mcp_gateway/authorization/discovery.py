@@ -1,9 +1,9 @@
 """What a tool is to somebody who looks for it, by the decision that lists it. Pure.
 
-    callable      listed; every call is allowed
-    depends       listed; a call is allowed or not by what it names
-    requestable   not listed, but only somebody's yes is missing, and the tool is one people may ask for
-    hidden        not listed, and nobody is told that it exists
+callable      listed; every call is allowed
+depends       listed; a call is allowed or not by what it names
+requestable   not listed, but only somebody's yes is missing, and the tool is one people may ask for
+hidden        not listed, and nobody is told that it exists
 """
 
 from __future__ import annotations
