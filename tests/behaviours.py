@@ -1167,6 +1167,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_rules.py::test_a_forwarded_address_counts_for_nothing_without_a_trusted_proxy",
     ),
     Promise(
+        "Neither HTTP server believes a forwarded address by itself.",
+        "design: authorization, rules that narrow",
+        "flow/test_rules.py::test_neither_http_server_believes_a_forwarded_address_by_itself",
+    ),
+    Promise(
         "A broken rule is named by file and line and the last good set stays.",
         "design: authorization, rules that narrow",
         "flow/test_rules.py::test_a_broken_rule_is_named_by_file_and_line_and_the_last_good_set_stays",

@@ -80,6 +80,8 @@ async def _uvicorn(app: App, host: str, port: int, inflight: InFlight, stop: any
         log_level="warning",
         access_log=False,
         server_header=False,
+        # It would believe anybody on loopback; whom to believe is a setting of ours, read in `edge`.
+        proxy_headers=False,
         ws="none",
         timeout_graceful_shutdown=int(DRAIN_SECONDS),
     )

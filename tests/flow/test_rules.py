@@ -149,6 +149,31 @@ async def test_a_forwarded_address_counts_for_nothing_without_a_trusted_proxy(st
     assert listed.result["tools"] == []
 
 
+async def test_neither_http_server_believes_a_forwarded_address_by_itself(
+    served: tuple[Installation, Running], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    (tmp_path / "policies" / "rules.yaml").write_text(INSIDE.replace("RANGE", "192.0.2.0/24"), encoding="utf-8")
+    tickets = (served[0].folder / "registry" / "tickets.yaml").read_text(encoding="utf-8")
+
+    def prepared() -> Installation:
+        made = install(
+            tmp_path / "gateway", registry={"tickets": tickets}, policies=str(tmp_path / "policies"), server="uvicorn"
+        )
+        made.add_user("mira", calls="tickets")
+        made.let_agent_act(AGENT, "mira", server="tickets", access="read")
+        return made
+
+    gateway = await anyio.to_thread.run_sync(prepared)
+    token = await anyio.to_thread.run_sync(lambda: gateway.token(user="mira", agent=AGENT, server="tickets"))
+    with gateway.serving():
+        await anyio.to_thread.run_sync(lambda: gateway.wait_for_tools("tickets", count=9))
+        async with httpx2.AsyncClient(timeout=20) as http:
+            client = ModernClient(http, gateway.endpoint("tickets"), token)
+            forwarded = {"x-forwarded-for": "192.0.2.7"}
+            assert (await client.request("tools/list", headers=forwarded)).result["tools"] == []
+
+
 async def test_a_broken_rule_is_named_by_file_and_line_and_the_last_good_set_stays(stage: Stage) -> None:
     stage.write("rules.yaml", INSIDE.replace("RANGE", "192.0.2.0/24"))
     await stage.reload()
