@@ -274,6 +274,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_spicedb.py::test_ids_beyond_its_alphabet_are_asked_about_as_they_were_written",
     ),
     Promise(
+        "What can only be given under a condition is taken back all the same.",
+        "design: authorization, the SpiceDB backend (experimental)",
+        "contract/test_spicedb.py::test_what_can_only_be_given_under_a_condition_is_taken_back_all_the_same",
+    ),
+    Promise(
         "A spicedb server decides lists and calls alike.",
         "design: authorization, the SpiceDB backend (experimental)",
         "flow/test_spicedb_backend.py::test_a_spicedb_server_decides_lists_and_calls_alike",

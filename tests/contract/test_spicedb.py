@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -14,7 +15,7 @@ from mcp_gateway.authorization.backends.spicedb import Unusable, answered
 from mcp_gateway.authorization.backends.spicedb_tuples import reference, subject_of
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
-from tests.support.backends import Servers, SpiceDbBench, spicedb_server
+from tests.support.backends import POLICIES, Servers, SpiceDbBench, spicedb_server
 from tests.unit.authorization.world import AGENT, MIRA, allowed_rows, row, tool
 
 pytestmark = pytest.mark.anyio
@@ -81,3 +82,21 @@ async def test_ids_beyond_its_alphabet_are_asked_about_as_they_were_written(benc
     assert found.answers == {asked: True}
     tree = await bench.relationships.expand("server:tickets", "caller", in_context=None)
     assert odd in str(tree)
+
+
+async def test_what_can_only_be_given_under_a_condition_is_taken_back_all_the_same(tmp_path: Path) -> None:
+    policies, folder = tmp_path / "policies", tmp_path / "server"
+    shutil.copytree(POLICIES, policies)
+    folder.mkdir()
+    with (policies / "tickets.fga").open("a", encoding="utf-8") as module:
+        module.write("\ntype vault\n  relations\n    define opener: [user with grant_expiry]\n")
+    asked = Check(MIRA, "opener", "vault:v1")
+    with Servers(tmp_path) as servers:
+        async with spicedb_server(folder, servers, policies=policies) as bench:
+            for change, expected in (
+                (bench.write(row(f"{MIRA} opener vault:v1", expires_at="2099-01-01T00:00:00Z")), True),
+                (bench.delete(row(f"{MIRA} opener vault:v1")), False),
+            ):
+                await change
+                found = await bench.relationships.answer([asked], in_context=None, now=time.time())
+                assert found.answers == {asked: expected}

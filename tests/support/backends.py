@@ -263,9 +263,9 @@ async def replica_of(
 
 
 @asynccontextmanager
-async def spicedb_server(folder: Path, _servers: Servers) -> AsyncGenerator[SpiceDbBench]:
+async def spicedb_server(folder: Path, _servers: Servers, *, policies: Path = POLICIES) -> AsyncGenerator[SpiceDbBench]:
     """A server of its own, which has one schema and one set of relationships."""
-    model = load_model(POLICIES)
+    model = load_model(policies)
     schema = translate(model)
     with spicedb() as endpoint:
         async with AsyncExitStack() as stack:

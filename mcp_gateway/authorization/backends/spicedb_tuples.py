@@ -30,7 +30,7 @@ from mcp_gateway.authorization.backends.spicedb_schema import (
     THIS_AGENT,
     ZedSchema,
 )
-from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.model import Model, subject_kind
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 
 _log = logging.getLogger(__name__)
@@ -78,6 +78,13 @@ class Tuples:
             else:
                 _log.warning("not written to the server: %s %s %s: %s", row.subject, row.relation, row.object, problem)
 
+    def removable(self, rows: Iterable[RelationshipTuple]) -> Iterator[RelationshipTuple]:
+        """Those the server could hold, without their conditions: a tuple goes whatever its condition is."""
+        for row in rows:
+            kind, relation = subject_kind(row.subject), f"{row.object.partition(':')[0]}#{row.relation}"
+            if kind in self._model.accepted.get(relation, ()):
+                yield RelationshipTuple(row.object, row.relation, row.subject)
+
     def bindings(self, rows: Iterable[RelationshipTuple]) -> list[Relationship]:
         """Of every agent and group the tuples name."""
         named = dict.fromkeys(name.partition("#")[0] for row in rows for name in (row.object, row.subject))
@@ -107,7 +114,7 @@ class SpiceDbSink:
 
     async def apply(self, deletes: Sequence[RelationshipTuple], writes: Sequence[RelationshipTuple]) -> None:
         """Deletes first, so that what fails halfway leaves less, not more."""
-        gone = list(self.tuples.accepted(_anyhow(deletes)))
+        gone = self.tuples.removable(deletes)
         standing = list(self.tuples.accepted(writes))
         updates = [_update(RelationshipUpdate.OPERATION_DELETE, self.tuples.relationship(one)) for one in gone]
         updates += [_update(RelationshipUpdate.OPERATION_TOUCH, one) for one in self.tuples.bindings(standing)]
@@ -143,8 +150,3 @@ def _caveat(condition: Condition) -> ContextualizedCaveat:
 
 def _update(operation: RelationshipUpdate.Operation.ValueType, one: Relationship) -> RelationshipUpdate:
     return RelationshipUpdate(operation=operation, relationship=one)
-
-
-def _anyhow(rows: Iterable[RelationshipTuple]) -> Iterator[RelationshipTuple]:
-    """A tuple is deleted whatever its condition."""
-    return (RelationshipTuple(row.object, row.relation, row.subject) for row in rows)
