@@ -83,16 +83,17 @@ class Moving(Part):
         self, server: Server, *, extra: Extra | None, actor: str, progress: Progress
     ) -> Difference:
         """Make the server hold what the store holds; raises OperatorError when it then does not."""
+        # Before anything is compared: what changes from here on is still told to the server afterwards.
+        revision, _ = await all_tuples(self._database)
         found = await self.relationships_difference(server, to_server=True)
         gone = _decided(found, extra)
-        revision, _ = await all_tuples(self._database)
         async with self._changes.around("relationships.moved", actor, to=server.name, **_counts(found, gone)):
             writes = [*found.added, *(after for _, after in found.changed)]
             await server.apply(gone, ())
             for start in range(0, len(writes), _AT_ONCE):
                 await server.apply((), writes[start : start + _AT_ONCE])
                 progress(min(start + _AT_ONCE, len(writes)), len(writes))
-            self._require_moved(await self.relationships_difference(server, to_server=True), gone)
+            _require_moved(found, await self.relationships_difference(server, to_server=True), gone)
             await server.has_everything(revision)
         return found
 
@@ -110,15 +111,8 @@ class Moving(Part):
                     for written, row in moves[start : start + _AT_ONCE]:
                         await (write_tuple if written else delete_tuple)(transaction, row)
                 progress(min(start + _AT_ONCE, len(moves)), len(moves))
-            self._require_moved(await self.relationships_difference(server, to_server=False), gone)
+            _require_moved(found, await self.relationships_difference(server, to_server=False), gone)
         return found
-
-    def _require_moved(self, left: Difference, gone: Sequence[RelationshipTuple]) -> None:
-        if not left.nothing or (gone and left.extra):
-            raise OperatorError(
-                f"after the move {len(left.added) + len(left.changed) + len(left.extra)} relationships differ",
-                remedy="somebody writes at the same time, or the server's model has no place for them; run it again",
-            )
 
 
 def difference(*, source: Iterable[RelationshipTuple], target: Iterable[RelationshipTuple]) -> Difference:
@@ -152,6 +146,17 @@ def _decided(found: Difference, extra: Extra | None) -> tuple[RelationshipTuple,
             remedy="look at them with --dry-run, then say --extra keep or --extra remove",
         )
     return found.extra if extra is Extra.REMOVE else ()
+
+
+def _require_moved(planned: Difference, left: Difference, gone: Sequence[RelationshipTuple]) -> None:
+    # Ended at the source while it was written to the target, it would stand there for ever.
+    kept = set(map(_key, planned.extra)) - set(map(_key, gone))
+    beyond = [row for row in left.extra if _key(row) not in kept]
+    if not left.nothing or beyond:
+        raise OperatorError(
+            f"after the move {len(left.added) + len(left.changed) + len(beyond)} relationships differ",
+            remedy="somebody writes at the same time, or the server's model has no place for them; run it again",
+        )
 
 
 def _counts(found: Difference, gone: Sequence[RelationshipTuple]) -> dict[str, object]:
