@@ -3,7 +3,8 @@
 CEL itself ends every evaluation: no loops but over given lists, and a budget of iterations. What it does
 not bound is what a list's elements grow to, so nothing is put together with `+` inside of a macro, and
 macros stand at most two deep. An expression is plain ASCII: a look-alike letter in a name would compare
-unequal to what it seems to say.
+unequal to what it seems to say. For the same reason arguments are not judged that have a key which only
+looks like one the expression names: some servers read `Force` where the rule looked for `force`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import Any, cast
 
 from cel_expr_python import cel
 
 from mcp_gateway.authorization.engine.conditions import ADDRESS_FUNCTIONS
 from mcp_gateway.authorization.rules.attributes import ATTRIBUTES, Values
+from mcp_gateway.authorization.spelling import folded
 from mcp_gateway.errors import OperatorError
 
 MAX_CHARACTERS = 4096
@@ -34,6 +37,15 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NAMED = re.compile(
+    r"""
+    \.\s*\??\s*([A-Za-z_][A-Za-z0-9_]*)\b(?!\s*\()                     # arguments.force
+    | (?:\[\s*\??\s*)(?:"([^"\\\n]*)"|'([^'\\\n]*)')\s*\]           # arguments["force"]
+    | (?:"([^"\\\n]*)"|'([^'\\\n]*)')\s*in\b                        # "force" in arguments
+    """,
+    re.VERBOSE,
+)
+"""Keys an expression looks for; one too many only denies what has a key that looks like it."""
 _COMPLAINT = re.compile(r"<input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 
@@ -48,14 +60,19 @@ class Verdict(StrEnum):
 class Expression:
     """Compiled once; `reads` are the only attributes it is given."""
 
-    __slots__ = ("_program", "reads", "text")
+    __slots__ = ("_folded", "_names", "_program", "reads", "text")
 
     def __init__(self, text: str, program: cel.Expression, reads: frozenset[str]) -> None:
         self.text = text
         self.reads = reads
         self._program = program
+        found = _NAMED.findall(text) if "arguments" in reads else []
+        self._names = frozenset("".join(groups) for groups in found) - {""}
+        self._folded = frozenset(map(folded, self._names))
 
     def evaluate(self, values: Values) -> Verdict:
+        if self._folded and self._may_be_misread(values.get("arguments")):
+            return Verdict.UNDECIDABLE
         try:
             result = self._program.eval(data=values).value()
         except Exception:
@@ -65,6 +82,20 @@ class Expression:
             return Verdict.HELD
         # An error is a value too, and no bool.
         return Verdict.DENIED if result is False else Verdict.UNDECIDABLE
+
+    def _may_be_misread(self, arguments: Any) -> bool:
+        """A key is another than one the expression names, and the same to a reader who ignores case or form."""
+        waiting: list[Any] = [arguments]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list):
+                waiting += cast("list[Any]", value)
+            elif isinstance(value, dict):
+                members = cast("dict[str, Any]", value)
+                if any(folded(key) in self._folded for key in members.keys() - self._names):
+                    return True
+                waiting += members.values()
+        return False
 
 
 def compile_expression(text: str, *, relations: frozenset[str] = frozenset(), where: str = "") -> Expression:

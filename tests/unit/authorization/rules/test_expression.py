@@ -118,6 +118,30 @@ def test_an_expression_knows_what_it_reads(text: str, reads: set[str]) -> None:
     assert compile_expression(text).reads == reads
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!has(arguments.force)",
+        '!("force" in arguments)',
+        "!('force' in arguments) || arguments[ 'force' ] == false",
+        "!has(arguments.options) || !has(arguments.options.force)",
+        "arguments.all(key, key != 'x') && ! has( arguments . force )",
+    ],
+)
+@pytest.mark.parametrize("key", ["Force", "FORCE", "\uff46orce", "for\u217de"])
+def test_a_key_that_only_looks_like_the_one_looked_for_is_not_overlooked(text: str, key: str) -> None:
+    rule = compile_expression(text)
+    assert rule.evaluate({"arguments": {"path": "Force"}}) is Verdict.HELD
+    assert rule.evaluate({"arguments": {key: True}}) is Verdict.UNDECIDABLE
+    assert rule.evaluate({"arguments": {"options": {"more": [{key: True}]}}}) is Verdict.UNDECIDABLE
+
+
+def test_other_keys_and_compared_values_are_not_taken_for_it() -> None:
+    rule = compile_expression("arguments.labels.size() < 3 && arguments.kind != 'bug' && !has(arguments.force)")
+    labels = {"Bug": 1, "Size": 2}
+    assert rule.evaluate({"arguments": {"labels": labels, "kind": "Bug", "forced": 1}}) is Verdict.HELD
+
+
 def test_what_takes_too_many_steps_is_undecidable() -> None:
     every_pair = compile_expression("arguments.l.all(i, arguments.l.all(j, true))")
     assert every_pair.evaluate({"arguments": {"l": list(range(1000))}}) is Verdict.UNDECIDABLE
