@@ -92,10 +92,12 @@ def judge_resource(principal: Principal, resource: Resource, *, answers: Answers
 def public_code(decision: Decision) -> str:
     """The code the caller of a denied call sees; the true reasons stay with operators and the audit."""
     codes = {reason.code for reason in decision.reasons}
-    if any(code.startswith(("relationship.", "decision.")) for code in codes):
-        return "authorization.unavailable"
     of_call = {finding.id for finding in decision.rules if finding.of_call}
     hiding = {reason.code for reason in decision.reasons if not _is_of_call(reason, of_call)}
+    open_ = {code for code in hiding if code.startswith(("relationship.", "decision."))}
+    if open_:
+        # What else stayed open must not tell a tool that is hidden for certain from one that does not exist.
+        return "authorization.unavailable" if hiding - open_ <= {"scope.insufficient"} else "tool.unavailable"
     if hiding == {"scope.insufficient"}:
         # Before the resource: without the scope nobody learns whether there is such a resource.
         return "scope.insufficient"

@@ -109,6 +109,10 @@ def test_a_question_without_an_answer_denies(answers: Mapping[Check, bool] | Non
         (["relationship.unknown"], "authorization.unavailable"),
         (["relationship.in_context_stored"], "authorization.unavailable"),
         (["decision.silent"], "authorization.unavailable"),
+        (["relationship.unknown", "resource.user_not_allowed"], "authorization.unavailable"),
+        (["scope.insufficient", "relationship.unknown"], "authorization.unavailable"),
+        (["user.not_allowed", "relationship.unknown"], "tool.unavailable"),
+        (["relationship.unknown", "tool.disabled"], "tool.unavailable"),
         ([], "tool.unavailable"),
     ],
 )
