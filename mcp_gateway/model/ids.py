@@ -89,12 +89,15 @@ def grant_id(at: float, entropy: bytes) -> ObjectId:
 def from_cli(kind: str, text: str) -> str:
     """What a person typed as an id of `kind`: `mira`, `local/mira` and `user:local/mira` are one user.
 
-    Only `user` and `agent` have an issuer; every other kind takes the text as it stands.
+    Only `user` and `agent` have an issuer; every other kind takes the text as it stands. No alias of an issuer has
+    a colon, so an agent that is known by the URL of its document may be typed as that URL.
     """
     bare = text.removeprefix(f"{kind}:")
     if kind not in {"user", "agent"}:
         return f"{kind}:{bare}"
     issuer, separator, name = bare.partition("/")
+    if ":" in issuer:
+        return f"{kind}:{LOCAL_ISSUER}/{encode(bare)}"
     if not separator:
         issuer, name = LOCAL_ISSUER, bare
     return f"{kind}:{encode(issuer)}/{name if '%' in name else encode(name)}"

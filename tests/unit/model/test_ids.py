@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_gateway.model.ids import encode, from_cli, resource_id, tool_id, user_id
+from mcp_gateway.model.ids import agent_id, encode, from_cli, resource_id, tool_id, user_id
 
 parts = st.text(min_size=1, max_size=300)
 
@@ -35,6 +35,14 @@ def test_an_empty_part_is_refused() -> None:
 @pytest.mark.parametrize("text", ["mira", "local/mira", "user:local/mira", "user:mira"])
 def test_people_may_type_a_user_in_three_ways(text: str) -> None:
     assert from_cli("user", text) == "user:local/mira"
+
+
+@pytest.mark.parametrize("url", ["https://app.example/client.json", "https://app.example:8443/a%2Fb", "http://[::1]/c"])
+def test_an_agent_known_by_its_url_may_be_typed_as_that_url(url: str) -> None:
+    known = agent_id("local", url)
+    assert from_cli("agent", url) == from_cli("agent", f"agent:{url}") == known
+    assert from_cli("agent", known) == from_cli("agent", known.removeprefix("agent:")) == known
+    assert from_cli("agent", f"okta/{encode(url)}") == agent_id("okta", url)
 
 
 def test_the_forms_are_those_of_the_documentation() -> None:
