@@ -63,12 +63,13 @@ class Company:
     def tool_ids(self) -> list[ToolId]:
         return [self.tool(number) for number in range(self.tools)]
 
-    def questions(self, count: int, *, seed: int = 1) -> list[Question]:
-        """Mostly of an agent its user has let act; about half are allowed."""
+    def questions(self, count: int, *, seed: int = 1, active: int | None = None) -> list[Question]:
+        """Mostly of an agent its user has let act, of `active` users or of anybody; four in ten are allowed."""
         chance = random.Random(seed)
+        users = chance.sample(range(self.users), min(active or self.users, self.users))
         found: list[Question] = []
         for _ in range(count):
-            user = chance.randrange(self.users)
+            user = chance.choice(users)
             agent = chance.choice(self._delegated(user)[:2]) if chance.random() < 0.9 else chance.randrange(self.agents)
             server = self._granted_server(user, agent) if chance.random() < 0.9 else chance.randrange(self.servers)
             tool = min(server * TOOLS_PER_SERVER + chance.randrange(TOOLS_PER_SERVER), self.tools - 1)

@@ -110,6 +110,10 @@ async def questions(company: Company, store: Path) -> dict[str, Any]:
         "bytes_per_tuple": round((asked.resident_bytes() - before) / company.tuples),
     }
     found |= await _rule(relationships, every)
+    active = company.questions(5_000 * (_ROUNDS + 1), seed=2, active=company.users // 10)
+    found |= {
+        name.replace("rule", "rule_active"): value for name, value in (await _rule(relationships, active)).items()
+    }
     few, chance = every[:15], random.Random(7)
     found["filter_1000_ms"] = round(await asked.filtered(relationships, few, _page_of(tools, 1_000)), 2)
     found["filter_1000_of_all_servers_ms"] = round(

@@ -207,13 +207,18 @@ def _short_cut(kind: str, otherwise: Step) -> Step:
                 return NO
         direct = row.direct
         if query.subject in direct:
-            if direct[query.subject] is None:
-                return YES
+            rule = direct[query.subject]
+            alone = query.wildcard not in direct
         elif query.wildcard in direct:
-            if direct[query.wildcard] is None:
-                return YES
-        elif not row.usersets:
+            rule, alone = direct[query.wildcard], True
+        elif row.usersets:
+            return otherwise(query, object_, depth)
+        else:
             return NO
+        if rule is None:
+            return YES
+        if alone and not row.usersets:
+            return YES if rule.holds(query.at) else NO
         return otherwise(query, object_, depth)
 
     return step

@@ -24,27 +24,30 @@ def search(
     A ring of one of `rings` is just a ring; any other leans on itself.
     """
     closure = query.closure()
-    if closure is not None:
+    if closure is not None and kind in query.closing:
         known = _known(query, closure, f"{start[0]}#{start[1]}", kind, depth)
         if known is not None:
             return known
-    seen, level, edges = {start}, [start], list[tuple[Key, Key]]()
+    seen, level, edges = {start}, [(start, kind)], list[tuple[Key, Key]]()
     failure: Undecidable | None = None
     while level:
         if depth == MAX_DEPTH or query.left < len(level):
             raise failure or TooComplex()
         query.left -= len(level)
         depth += 1
-        following: list[Key] = []
-        for key in level:
-            row = query.overlay.get(key) or query.rows.get(key)
+        following: list[tuple[Key, str]] = []
+        for key, key_kind in level:
+            row = (query.overlay.get(key) if key_kind in query.overlaid else None) or query.tables[key_kind].get(key[0])
             if row is None:
                 continue
-            try:
-                if is_member(query, row):
-                    return YES
-            except Undecidable as exc:
-                failure = failure or exc
+            if query.subject in row.direct or query.wildcard in row.direct:
+                try:
+                    if is_member(query, row):
+                        return YES
+                except Undecidable as exc:
+                    failure = failure or exc
+            if not row.usersets:
+                continue
             for userset in query.usersets(row):
                 if query.kind not in reach[userset.kind]:
                     continue
@@ -66,7 +69,7 @@ def search(
                     edges.append((key, userset.key))
                 if userset.key not in seen:
                     seen.add(userset.key)
-                    following.append(userset.key)
+                    following.append((userset.key, userset.kind))
         level = following
     if failure is not None:
         raise failure

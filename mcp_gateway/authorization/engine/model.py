@@ -118,12 +118,12 @@ def is_object(text: str) -> bool:
 
 def subject_kind(subject: str) -> str | None:
     """`user` of `user:mira`, `user:*` of itself, `group#member` of `group:eng#member`; None of nonsense."""
-    subject_type, colon, rest = subject.partition(":")
-    if not colon or not subject_type or not rest or _malformed(subject, _MAX_SUBJECT):
+    subject_type, _, rest = subject.partition(":")
+    if not rest or not subject_type or _malformed(subject, _MAX_SUBJECT):
         return None
-    name, hash_, relation = rest.partition("#")
-    if not hash_:
-        return subject if name == "*" else subject_type
+    if "#" not in rest:
+        return subject if rest == "*" else subject_type
+    name, _, relation = rest.partition("#")
     return f"{subject_type}#{relation}" if name and name != "*" and relation and "#" not in relation else None
 
 

@@ -72,9 +72,14 @@ def from_parents(rewrite: From, kind: str, only: Step | None, steps: Mapping[str
             row = query.tables[kind].get(object_)
             if row is None:
                 return NO
+        parents = row.direct
+        query.left -= len(parents)
+        if only is not None and len(parents) == 1:
+            for parent, rule in parents.items():
+                if rule is None:
+                    return only(query, parent, depth + 1)
         answer, failure = NO, None
-        query.left -= len(row.direct)
-        for parent, rule in row.direct.items():
+        for parent, rule in parents.items():
             step = only or steps.get(parent.partition(":")[0] + suffix)
             try:
                 if step is None or (rule is not None and not rule.holds(query.at)):

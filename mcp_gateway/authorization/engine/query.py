@@ -20,8 +20,9 @@ Step: TypeAlias = Callable[["Query", str, int], int]
 """(query, object, depth) -> an outcome; one per relation of the model."""
 
 _NONE: frozenset[str] = frozenset()
-_FEW_GRANTS = 8
-"""Of one agent: fewer than it takes to find those of the user."""
+_ACTING = frozenset({f"agent#{CONTEXTUAL}"})
+_PER_SUBJECT = 4
+"""Grants of the agent that are tried rather than look up those of one more group the user is in."""
 
 
 class Program(NamedTuple):
@@ -52,6 +53,7 @@ class Query:
         "_closure",
         "_program",
         "at",
+        "closing",
         "kind",
         "leaned",
         "left",
@@ -88,7 +90,8 @@ class Query:
         self.rows = index.rows
         self.tables = index.tables
         self.overlay = overlay
-        self.overlaid = {f"{one.partition(':')[0]}#{name}" for one, name in overlay} if overlay else _NONE
+        self.overlaid = _overlaid(overlay) if overlay else _NONE
+        self.closing = program.tracked.memberships
         self.subject = subject
         self.kind = kind.removesuffix(":*")
         self.wildcard = "" if hash_ else f"{kind}:*"
@@ -149,7 +152,7 @@ class Query:
             elif isinstance(candidates, Mapping) and len(candidates) > len(usersets):
                 found += [userset for name, userset in usersets.items() if name in candidates]
             else:
-                found += [usersets[name] for name in candidates if name in usersets]
+                found += map(usersets.__getitem__, usersets.keys() & candidates)
         return found
 
     def _candidates_of(self, kind: str) -> Sequence[str] | Mapping[str, int] | None:
@@ -170,7 +173,7 @@ class Query:
         by_agent = None
         if narrowing.parent and narrowing.parent not in self.overlaid and len(acting) == 1:
             by_agent = back.narrowed(narrowing.parent, suffix, acting[0])
-            if len(by_agent) <= _FEW_GRANTS:
+            if len(by_agent) <= _PER_SUBJECT * (len(closure.possible) + 2):
                 return by_agent
         if not narrowing.written or narrowing.written in self.overlaid:
             return by_agent
@@ -194,3 +197,12 @@ class Query:
                         return None
                     found.append(f"{object_}#{relation}")
         return found
+
+
+def _overlaid(overlay: Mapping[Key, Row]) -> Collection[str]:
+    """The relations of an overlay, as `type#relation`; mostly it only says who acts."""
+    if len(overlay) == 1:
+        for object_, relation in overlay:
+            if relation == CONTEXTUAL and object_[:6] == "agent:":
+                return _ACTING
+    return {f"{one.partition(':')[0]}#{name}" for one, name in overlay}
