@@ -19,6 +19,7 @@ from mcp_gateway.model.tool import ReviewState, Risk, Tool
 CAN_CALL = "can_call"
 CAN_CALL_DIRECTLY = "can_call_directly"
 AVAILABLE = "available"
+_SIDES = frozenset({"user_can_call", "agent_can_call", AVAILABLE})
 
 LegsOf: TypeAlias = Callable[[str, str], Legs | None]
 """(object type, relation) -> its sides."""
@@ -47,7 +48,7 @@ def sides(
     """What to ask after a denial to say which side is missing; nothing when the relationships all held."""
     asked: dict[Check, None] = {}
     if answers.get(_tool_check(principal, tool)) is not True:
-        asked |= dict.fromkeys(_tool_sides(principal, tool))
+        asked |= dict.fromkeys((*_tool_sides(principal, tool), *_further_sides(principal, tool, legs)))
     for resource in _resources(resources):
         if answers.get(_check(principal, resource)) is not True:
             asked |= dict.fromkeys(_resource_sides(principal, resource, legs))
@@ -123,7 +124,7 @@ def _objections(
     if not within_scope(principal.scopes, tool.risk):
         yield Reason("scope.insufficient", needed_scope(tool.risk))
     if answers.get(_tool_check(principal, tool)) is not True:
-        yield from _tool_objections(principal, tool, answers)
+        yield from _tool_objections(principal, tool, answers, legs)
     if isinstance(resources, Unidentified):
         yield Reason("resource.unidentified", resources.rule)
     for resource in _resources(resources):
@@ -134,9 +135,10 @@ def _objections(
             yield from _resource_objections(principal, resource, answers, legs)
 
 
-def _tool_objections(principal: Principal, tool: Tool, answers: Mapping[Check, bool]) -> Iterator[Reason]:
+def _tool_objections(principal: Principal, tool: Tool, answers: Mapping[Check, bool], legs: LegsOf) -> Iterator[Reason]:
     user_side, agent_side, available, acting_for = checks = _tool_sides(principal, tool)
-    unknown = [check for check in checks if check not in answers]
+    further = _further_sides(principal, tool, legs)
+    unknown = [check for check in (*checks, *further) if check not in answers]
     if not answers.get(user_side, True):
         yield Reason("user.not_allowed", _evidence(user_side))
     if not answers.get(acting_for, True):
@@ -145,9 +147,11 @@ def _tool_objections(principal: Principal, tool: Tool, answers: Mapping[Check, b
         yield Reason("agent.not_granted", _evidence(agent_side))
     if not answers.get(available, True):
         yield Reason("tool.not_available", _evidence(available))
+    # What a model asks besides the three is no right that observing could let through.
+    yield from (Reason("tool.not_available", _evidence(check)) for check in further if not answers.get(check, True))
     if unknown:
         yield Reason(_UNKNOWN, ", ".join(map(_evidence, unknown)))
-    elif all(answers[check] for check in checks):
+    elif all(answers[check] for check in (*checks, *further)):
         # Every side holds and the whole does not: unanswered, or it changed between two looks.
         yield Reason(_UNKNOWN, _evidence(_tool_check(principal, tool)))
 
@@ -180,6 +184,13 @@ def _tool_sides(principal: Principal, tool: Tool) -> tuple[Check, Check, Check, 
         Check(user, "available", tool_id),
         _acting_for(principal),
     )
+
+
+def _further_sides(principal: Principal, tool: Tool, legs: LegsOf) -> tuple[Check, ...]:
+    """What else the model's own `can_call` asks for by name; nothing in most models."""
+    found = legs("tool", CAN_CALL)
+    names = (*found.user, *found.agent) if found else ()
+    return tuple(Check(principal.user, name, tool.id) for name in names if name not in _SIDES)
 
 
 def _acting_for(principal: Principal) -> Check:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load_model
 from mcp_gateway.authorization.rules import NO_RULES, OBSERVABLE, Facts, RuleBook, narrow
 from mcp_gateway.model.decision import Decision, Effect, Reason
 from mcp_gateway.model.reasons import REASONS
 from mcp_gateway.model.tool import Mode, ReviewState, Risk, Tool
 from mcp_gateway.storage.relationships import RelationshipTuple
+from tests.support.processes import ROOT
 from tests.unit.authorization.rules.books import book, narrowed_by, request, rule
 from tests.unit.authorization.world import AGENT, MIRA, NOW, READ, allowed_rows, codes, mira, on_ticket, row, tool
 
 pytestmark = pytest.mark.anyio
 
+POLICIES = ROOT / "policies"
 OBSERVE = Mode.OBSERVE
 GATEWAY_OBSERVES = RuleBook(mode=Mode.OBSERVE)
 
@@ -60,6 +65,26 @@ async def test_a_missing_right_is_let_through_and_told_but_no_missing_consent_or
     assert codes(decision)[0] == ("access.observed" if let_through else decision.reasons[0].code)
     visible = await asked.visible(mira(), [_tool()], now=NOW)
     assert bool(visible.tools) is decision.allowed, "what is listed is what may be called"
+
+
+@pytest.mark.parametrize("gone", [(), ("caller",), ("caller", "agent_caller")])
+async def test_what_a_model_asks_besides_the_three_sides_is_never_only_observed(
+    gone: tuple[str, ...], tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies"
+    shutil.copytree(POLICIES, policies)
+    gateway = policies / "gateway.fga"
+    asked, more = "define can_call: user_can_call and", "define cleared: [user]\n    define can_call: cleared and"
+    gateway.write_text(gateway.read_text().replace(asked, f"{more} user_can_call and"))
+    for cleared in (False, True):
+        relationships = EmbeddedRelationships(load_model(policies))
+        facts = [row(f"{MIRA} cleared {_tool().id}")] if cleared else []
+        relationships.replace([*_without(*gone), *facts], revision=1)
+        authorization = Authorization(relationships, book=GATEWAY_OBSERVES)
+        decision = await authorization.decide(mira(), _tool(), {}, now=NOW)
+        assert decision.allowed is cleared
+        assert cleared or "tool.not_available" in codes(decision)
+        assert bool((await authorization.visible(mira(), [_tool()], now=NOW)).tools) is cleared
 
 
 @pytest.mark.parametrize(
