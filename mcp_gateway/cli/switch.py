@@ -11,6 +11,7 @@ from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.known import note_strangers
 from mcp_gateway.cli.terminal import when
+from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.ids import GATEWAY
 from mcp_gateway.storage.switches import SwitchRow
 
@@ -88,4 +89,12 @@ def _plain(row: SwitchRow) -> dict[str, object]:
     return {"id": row.object, "reason": row.reason, "disabled_at": row.off_at, "disabled_by": row.off_by}
 
 
-register(tool, "tool", lambda text: arguments.thing(f"tool:{text.removeprefix('tool:')}"))
+def _tool(text: str) -> str:
+    name = text.removeprefix("tool:")
+    if "/" not in name:
+        # Another id would be switched off, and the tool would go on.
+        raise OperatorError("must be SERVER/NAME", where=text, remedy="mcp-gateway server show SERVER names its tools")
+    return arguments.thing(f"tool:{name}")
+
+
+register(tool, "tool", _tool)

@@ -281,6 +281,14 @@ def test_a_grant_to_a_stranger_is_made_and_noted(shell: Shell) -> None:
         assert f"{name} " in said.err
 
 
+def test_a_group_without_members_is_noted_where_it_is_named(shell: Shell) -> None:
+    give = ("access", "add", "group:suport", "caller", "server:tickets")
+    assert "nobody belongs to group:suport yet" in shell(*give).err
+    assert "nobody" not in shell("access", "add", "group:okta/support", "caller", "server:tickets").err
+    shell.done("group", "add-member", "suport", "mira")
+    assert "nobody" not in shell(*give).err
+
+
 def test_delegations_come_and_go(with_mira: Shell) -> None:
     pair = ("--user", "mira", "--agent", "docs")
     assert with_mira.done("delegation", "add", *pair)["changed"]

@@ -136,6 +136,15 @@ def test_switches_are_listed_with_their_reason_and_turned_once(gateway: Installa
         gateway.cli("gateway", "disable", "--reason", " ")
 
 
+@pytest.mark.parametrize("name", ["read", "notes__read", "tool:read"])
+def test_only_a_tool_of_a_server_is_switched_so_that_a_switch_is_never_without_effect(
+    gateway: Installation, name: str
+) -> None:
+    with pytest.raises(CommandFailed, match="SERVER/NAME"):
+        gateway.cli("tool", "disable", name, "--reason", "why")
+    assert gateway.json("disabled") == []
+
+
 def test_a_user_who_is_removed_and_added_again_stays_disabled(gateway: Installation) -> None:
     for _ in range(2):
         gateway.cli("user", "add", "kay", "--password-stdin", stdin="correct horse battery")
