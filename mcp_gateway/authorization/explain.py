@@ -14,6 +14,12 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Tool
 
 ALLOWED = "access.allowed"
+_TOLD_BEFORE = {
+    "gateway.disabled": "gateway.disabled",
+    "user.disabled": "token.revoked",
+    "agent.disabled": "token.revoked",
+}
+"""What is refused before anything is decided, and what the caller is told then; the first that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def explanation(
         tool="" if tool is None else tool.id,
         access=access,
         resources=tuple(resources),
-        public_code=ALLOWED if decision.allowed else public_code(decision),
+        public_code=_told(decision),
         findings=tuple(
             Finding(reason.code, reason.evidence, remedy(reason, principal=principal, tool=tool), after)
             for reason, after in reasons
@@ -123,6 +129,13 @@ def explanation(
         model_id=decision.model_id,
         valid_until=decision.valid_until,
     )
+
+
+def _told(decision: Decision) -> str:
+    if decision.allowed:
+        return ALLOWED
+    codes = {reason.code for reason in decision.reasons}
+    return next((told for code, told in _TOLD_BEFORE.items() if code in codes), None) or public_code(decision)
 
 
 def _finding_as_dict(finding: Finding) -> dict[str, Any]:

@@ -113,6 +113,13 @@ _SAID = {
     Access.HIDDEN: "",
 }
 
+_IN_LISTS = {
+    Access.CALLABLE: "the tool is listed",
+    Access.DEPENDS: "the tool is listed, a call depends on what it names",
+    Access.REQUESTABLE: "the tool is not listed, and can be asked for",
+    Access.HIDDEN: "the tool is hidden from them",
+}
+
 
 def _lines(explanation: Explanation) -> list[str]:
     lines = [_verdict(explanation)]
@@ -141,7 +148,7 @@ def _verdict(explanation: Explanation) -> str:
         said = "ALLOWED" if explanation.allowed else "DENIED"
         return f"{said}: {who}: {relation}{', '.join(explanation.resources)}"
     if not explanation.allowed:
-        state = f", to them it is {explanation.access}" if explanation.access else ""
+        state = f"; {_IN_LISTS[explanation.access]}" if explanation.access else ""
         return f"DENIED: {who} calls {explanation.tool}{state}"
     asked = bool(explanation.resources) or any(rule.of_call for rule in explanation.rules)
     if explanation.access is Access.DEPENDS and not asked:

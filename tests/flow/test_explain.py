@@ -75,6 +75,7 @@ async def test_what_was_switched_off_is_switched_on_by_its_remedy(gateway: Insta
         gateway.cli(*words, "--reason", "test")
     denied = gateway.json(*question)
     assert {"user.disabled", "agent.disabled", "tool.disabled"} <= {reason["code"] for reason in denied["reasons"]}
+    assert denied["public_code"] == "token.revoked"
     paste(gateway, {"reasons": [one for one in denied["reasons"] if one["code"].endswith(".disabled")]})
     assert gateway.json(*question)["allowed"]
 
