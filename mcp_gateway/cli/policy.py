@@ -36,7 +36,8 @@ def validate(front: Front, policy: PolicyOption = None, registry: RegistryOption
     directory, entries = policy or settings.policies, registry or settings.registry
     with front.terminal.busy("reading the policies"):
         found = checks.validate(directory, entries, model_path=model_path(directory))
-    said = f"{found.files} files, {len(found.problems)} problems"
+    many = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+    said = f"{found.files} files, {many}"
     front.terminal.answer(found.as_dict(), *map(str, found.problems), said)
     if found.problems:
         raise typer.Exit(Exit.REFUSED)

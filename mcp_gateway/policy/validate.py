@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,7 +109,16 @@ def validate(policies: Path, registry_dir: Path, *, model_path: Path) -> Found:
         problems += [_beside(of_error(one, str(policies)), policies) for one in found]
     tests = suite.found_in([policies]) if policies.is_dir() else []
     problems += test_problems(tests)
-    return Found(tuple(sorted(set(problems))), files + len(tests) + len(_read_by_rules(policies)) + 1)
+    return Found(
+        tuple(sorted({_straight(one) for one in problems})), files + len(tests) + len(_read_by_rules(policies)) + 1
+    )
+
+
+def _straight(problem: Problem) -> Problem:
+    """A test names its model as `../fga.mod`: the same file has one name, and its problem is said once."""
+    straight = os.path.normpath(problem.file)
+    same = Path(straight).resolve() == Path(problem.file).resolve()  # not so behind a symbolic link
+    return replace(problem, file=straight) if same else problem
 
 
 def _read_by_rules(policies: Path) -> list[Path]:

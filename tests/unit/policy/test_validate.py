@@ -70,6 +70,14 @@ def test_every_problem_of_the_model_is_named(folder: Path) -> None:
     assert all(one.startswith("policies/gateway.fga:") and "nobody" in one for one in problems)
 
 
+def test_a_problem_of_the_model_is_said_once_also_when_a_test_names_the_model(folder: Path) -> None:
+    text = (MODEL / "tickets.fga").read_text().replace("viewer and agent_reader", "viewr and agent_reader", 1)
+    written(folder, text, "policies/tickets.fga")
+    shutil.copytree(ROOT / "policies" / "tests", folder / "policies" / "tests")
+    (one,) = said(folder)
+    assert one.startswith("policies/tickets.fga:") and "viewr" in one
+
+
 def test_rules_and_tests_are_looked_at_too(folder: Path) -> None:
     written(folder, "rules:\n  - {id: x, description: d, require: 'nosuch == 1'}\n", "policies/rules.yaml")
     written(folder, SMALL, "policies/tests/a.fga.yaml")
