@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, cast
 
 from mcp_gateway.errors import OperatorError
@@ -89,12 +90,20 @@ def since(text: str | None, *, now: float) -> float | None:
         ) from exc
 
 
+def address(text: str) -> str:
+    """An IP address, as a rule compares it."""
+    try:
+        return str(ip_address(text))
+    except ValueError as exc:
+        raise OperatorError("must be an IP address, such as 10.1.2.3", where=f"--address {text}") from exc
+
+
 def call_arguments(text: str) -> Mapping[str, Any]:
     """A JSON object; the value is never repeated in an error."""
     try:
         value: object = json.loads(text)
     except (ValueError, RecursionError) as exc:
-        raise OperatorError("is not JSON", where="--arguments") from exc
+        raise OperatorError('is not JSON, such as \'{"id": "T-391"}\'', where="--arguments") from exc
     if not isinstance(value, dict):
         raise OperatorError("must be a JSON object", where="--arguments")
     return cast("dict[str, Any]", value)

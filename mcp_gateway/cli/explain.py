@@ -16,6 +16,8 @@ from mcp_gateway.inspection import Filter, OsUser, ToolAccess
 _EVERY_TOOL = 1_000_000
 _RELATIONS = ("can_read", "can_write")
 """What a resource is asked for when no relation is named."""
+_UNDECIDED = "rule.undecidable"
+_FROM_NOWHERE = "note: without --address no rule that reads network.address can be decided; a real call has one"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +56,7 @@ async def explain(
     """Say why a call would be allowed or not: every question, every missing side, and what would change it."""
     who, through = arguments.user(user), arguments.agent(agent)
     belongs = tuple(map(arguments.membership, member or ()))
+    origin = None if address is None else arguments.address(address)
     asker = OsUser(desk.actor)
     office = desk.office
     await office.catalog.declare(office.administration.servers_declared())
@@ -70,9 +73,11 @@ async def explain(
         return
     if tool is None:
         listed = await office.inspection.explain_list(
-            asker, who, through, server=server, memberships=belongs, address=address
+            asker, who, through, server=server, memberships=belongs, address=origin
         )
         await note_strangers(desk, user=who, agent=through)
+        if origin is None and any(_UNDECIDED in one.missing for one in listed):
+            desk.terminal.note(_FROM_NOWHERE)
         _show_list(desk, listed)
         return
     given = None if call is None else arguments.call_arguments(call)
@@ -85,9 +90,11 @@ async def explain(
         given,
         scopes=frozenset(scope) if scope else None,
         memberships=belongs,
-        address=address,
+        address=origin,
     )
     await note_strangers(desk, user=who, agent=through)
+    if origin is None and any(one.code == _UNDECIDED for one in explanation.findings):
+        desk.terminal.note(_FROM_NOWHERE)
     desk.terminal.answer(explanation.as_dict(), *_lines(explanation))
 
 

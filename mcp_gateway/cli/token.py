@@ -10,6 +10,7 @@ import typer
 from mcp_gateway.authserver import ALL_SCOPES, mint, new_family
 from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.known import note_strangers
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.ids import LOCAL_ISSUER, agent_id
 
@@ -62,6 +63,7 @@ async def token(
         token_id=minted.token_id,
         expires_at=minted.expires_at,
     )
+    await note_strangers(desk, agent=agent_id(LOCAL_ISSUER, client_id))
     desk.terminal.answer(
         {"access_token": minted.token, "token_type": "Bearer", "expires_at": minted.expires_at}, minted.token
     )

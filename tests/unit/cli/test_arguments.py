@@ -122,6 +122,13 @@ def test_a_tool_that_is_ambiguous_or_unknown_is_refused(text: str, said: str) ->
         arguments.tool(text, TOOLS)
 
 
+def test_an_address_a_rule_could_not_compare_is_refused() -> None:
+    assert arguments.address("2001:DB8::7") == "2001:db8::7"
+    for text in ("10.1.2.300", "10.0.0.0/8", "laptop", ""):
+        with pytest.raises(OperatorError, match="IP address"):
+            arguments.address(text)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"secret-value"', "[" * 100_000])
 def test_call_arguments_are_a_json_object_and_never_repeated(text: str) -> None:
     with pytest.raises(OperatorError) as refused:
