@@ -170,7 +170,9 @@ class OpenFgaSettings(_Strict):
         if self.token_file is not None and self.client_credentials is not None:
             raise ValueError("token_file and client_credentials exclude each other")
         if self.url.startswith("http:") and not self.network:
-            raise ValueError("an http URL needs `network`, the range its address lies in; elsewhere use https")
+            raise ValueError(
+                "an http URL needs `network`, ranges its address lies in, such as [127.0.0.0/8]; elsewhere use https"
+            )
         misplaced = {"max_staleness", "reconcile"} & self.model_fields_set
         if self.backend != "replica" and misplaced:
             raise ValueError(f"{min(misplaced)} belongs to `backend: replica`")

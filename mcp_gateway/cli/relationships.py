@@ -45,7 +45,7 @@ async def status(desk: Desk) -> None:
         said |= {"backend": remote.settings.backend, **await _server_status(remote)}
     elif (spicedb := _spicedb(desk)) is not None:
         said |= {"backend": "spicedb (experimental)", **await _spicedb_status(spicedb)}
-    desk.terminal.answer(said, *(f"{name}: {value}" for name, value in said.items()))
+    desk.terminal.answer(said, *(f"{name}: {'-' if value is None else value}" for name, value in said.items()))
 
 
 @command(app, "publish", creates=True)

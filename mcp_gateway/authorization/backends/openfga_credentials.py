@@ -137,6 +137,7 @@ def form_poster(resolve: Resolve, *, timeout_seconds: float) -> PostForm:
 
 def secret_of(path: Path) -> str:
     """The first line of a secret file; OperatorError when it is missing, open to others, or nonsense."""
+    path = path.absolute()  # so that an error says where it was looked for
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as exc:
