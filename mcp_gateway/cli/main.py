@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 
@@ -68,6 +70,9 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+_Error = TypeVar("_Error", bound=BaseException)
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -92,8 +97,22 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else Exit.DONE
     except Exception as exc:
-        return _failed(_single(exc))
+        error = _single(exc)
+        return Exit.DONE if isinstance(error, BrokenPipeError) and _nobody_reads() else _failed(error)
+    except BaseExceptionGroup as exc:
+        # How rich leaves a task group when whoever read stdout is gone, such as `head`: the work is done.
+        if not isinstance(_single(exc), SystemExit):
+            raise
     return Exit.DONE
+
+
+def _nobody_reads() -> bool:
+    watch = select.poll()
+    watch.register(sys.stdout, 0)
+    gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter says so at its end
+    return gone
 
 
 def _failed(error: Exception) -> int:
@@ -108,7 +127,7 @@ def _failed(error: Exception) -> int:
     raise error
 
 
-def _single(error: Exception) -> Exception:
+def _single(error: _Error) -> _Error:
     """The one error inside a task group's group of one; several at once stay together."""
-    inside: tuple[Exception, ...] = getattr(error, "exceptions", ())
+    inside: tuple[_Error, ...] = getattr(error, "exceptions", ())
     return _single(inside[0]) if len(inside) == 1 else error

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +22,7 @@ from mcp_gateway.errors import (
     UpstreamTimeout,
 )
 from mcp_gateway.model.tool import Risk
+from tests.support.command_server import commands
 
 
 def test_control_characters_of_others_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,3 +105,16 @@ def test_line_breaks_stay_visible() -> None:
 )
 def test_a_hint_suggests_a_risk_and_silence_suggests_none(annotations: object, risk: Risk | None) -> None:
     assert suggested_risk({"annotations": annotations}) is risk
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_reader_who_leaves_early_is_no_error(tmp_path: Path, more: tuple[str, ...]) -> None:
+    assert commands.run(["--data-dir", str(tmp_path / "data"), "setup"]).code == 0
+    program = [sys.executable, "-m", "mcp_gateway", "--data-dir", str(tmp_path / "data"), "access", "list", *more]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(program, stdout=writing, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60, check=False)
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
