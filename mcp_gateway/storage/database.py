@@ -1,4 +1,8 @@
-"""Connections and transactions. A write is one short transaction that also moves the revision."""
+"""Connections and transactions. A write is one short transaction that also moves the revision.
+
+Whoever gives up waits for the end of what it began here: cancelled once more while it closes a connection, as a
+cancel scope does, the driver waits for ever, and then the program cannot end. Every block has a deadline.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 from sqlalchemy import event, insert
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -24,6 +29,10 @@ HEAD = "0003"
 
 _BUSY_SECONDS = 10
 """How long a writer waits for another process's short transaction."""
+
+_READ_SECONDS = 120.0
+"""For a whole store of millions of rows; whoever keeps a call waiting says less."""
+_WRITE_SECONDS = 30.0
 
 TUPLE_KINDS = frozenset({"tuple.written", "tuple.deleted"})
 """The changes a relationship server outside must be told of."""
@@ -69,19 +78,21 @@ class Database:
         event.listen(self._engine.sync_engine, "begin", _on_begin)
 
     @asynccontextmanager
-    async def read(self) -> AsyncGenerator[AsyncConnection]:
-        """A consistent snapshot."""
-        async with self._engine.connect() as connection:
-            yield connection
+    async def read(self, *, seconds: float = _READ_SECONDS) -> AsyncGenerator[AsyncConnection]:
+        """A consistent snapshot; TimeoutError after `seconds`."""
+        with anyio.fail_after(seconds, shield=True):
+            async with self._engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def write(self, actor: str) -> AsyncGenerator[Transaction]:
         """An exclusive transaction in the name of `actor`, committed on a clean exit."""
-        async with self._engine.connect() as plain:
-            connection = await plain.execution_options(write=True)
-            async with connection.begin():
-                transaction = Transaction(connection, actor, time.time())
-                yield transaction
+        with anyio.fail_after(_WRITE_SECONDS, shield=True):
+            async with self._engine.connect() as plain:
+                connection = await plain.execution_options(write=True)
+                async with connection.begin():
+                    transaction = Transaction(connection, actor, time.time())
+                    yield transaction
         if self.settle is not None and transaction.tuples_changed:
             await self.settle(transaction.tuples_changed[-1])
 

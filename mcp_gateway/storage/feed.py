@@ -102,7 +102,7 @@ class ChangeFeed:
 
 
 async def changes_since(database: Database, revision: int) -> list[Change]:
-    async with database.read() as connection:
+    async with database.read(seconds=_CATCH_UP_SECONDS) as connection:
         rows = await connection.execute(
             select(schema.changes).where(schema.changes.c.revision > revision).order_by(schema.changes.c.revision)
         )
