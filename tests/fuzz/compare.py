@@ -113,7 +113,9 @@ def _differences(
 ) -> Iterator[str]:
     given = Given(asked.contextual, asked.context)
     for check, our, their in zip(asked.checks, ours.checks, theirs.checks, strict=True):
-        if our == REFUSED and their is False:
+        if our == REFUSED and (their is False or (their is True and _excluding(world))):
+            # A condition it cannot judge is a no to them when another tuple beside it counts; under a `but not`
+            # that no becomes a yes.
             tally.stricter += 1
         elif our is False and their is True and store.leans(check, given):
             tally.leaning += 1
@@ -139,6 +141,10 @@ def _differences(
             yield f"{question}: ours {our}, theirs {their}"
         else:
             yield from _users_difference(tally, world, store, asked, question, our, their)
+
+
+def _excluding(world: World) -> bool:
+    return " but not " in world.model
 
 
 def _users_difference(

@@ -49,13 +49,13 @@ def search(
             if not row.usersets:
                 continue
             for userset in query.usersets(row):
-                if query.kind not in reach[userset.kind]:
-                    continue
                 try:
                     if userset.condition is not None and not userset.condition.holds(query.at):
                         continue
                 except Undecidable as exc:
                     failure = failure or exc
+                    continue
+                if query.kind not in reach[userset.kind]:
                     continue
                 if userset.key == query.self_key:
                     return YES

@@ -12,7 +12,7 @@ from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.model import compile_model
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import TupleIndex
-from mcp_gateway.storage.relationships import RelationshipTuple
+from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 from tests.unit.authorization.world import row
 
 GROUPS = "model\n schema 1.1\ntype user\ntype group\n relations\n  define member: [user, group#member]\n"
@@ -195,3 +195,13 @@ def test_rows_that_say_the_same_are_one_object_and_a_deletion_leaves_the_others(
     index.apply([(False, row("folder:f parent doc:1"))])
     assert ("doc:1", "parent") not in index.rows
     assert "folder:f" in index.rows[("doc:2", "parent")].direct
+
+
+def test_a_condition_that_cannot_be_judged_is_said_even_where_it_leads_nowhere_for_this_subject() -> None:
+    model = DOCS.replace("type folder", "type robot\ntype folder").replace(
+        "define owner: [user, user with odd, group#member]", "define owner: [robot, group#member with odd]"
+    )
+    written = RelationshipTuple("doc:1", "owner", "group:g#member", Condition("odd", {"x": 1}))
+    with pytest.raises(Undecidable):
+        _holds(model, [written], "robot:r owner doc:1")
+    assert _holds(model, [written], "robot:r owner doc:1", y=1) is False
