@@ -26,7 +26,7 @@ from mcp_gateway.authorization.backends.openfga_credentials import (
     form_poster,
 )
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned
-from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.backends.relay import LOCK_FILE, Relay
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.compose.replica import Replicated
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError, UpstreamFailure
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from mcp_gateway.authorization.backends.openfga_admin import OpenFgaAdmin
 
 _log = logging.getLogger(__name__)
-
-LOCK_FILE = "relay.lock"
 
 
 class Backend(Protocol):

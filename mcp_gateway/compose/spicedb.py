@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from mcp_gateway.authorization import Relationships
 from mcp_gateway.authorization.backends.openfga_credentials import secret_of
-from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.backends.relay import LOCK_FILE, Relay
 from mcp_gateway.authorization.backends.spicedb import SpiceDbRelationships, Unusable
 from mcp_gateway.authorization.backends.spicedb_client import SpiceDbClient
 from mcp_gateway.authorization.backends.spicedb_schema import translate
@@ -25,8 +25,6 @@ from mcp_gateway.storage.relationships import RelationshipTuple
 
 _log = logging.getLogger(__name__)
 
-_LOCK_FILE = "relay.lock"
-
 
 class SpiceDb:
     """A `Backend`, and where the relay brings our changes: written as the model in force has it."""
@@ -34,7 +32,7 @@ class SpiceDb:
     def __init__(self, settings: SpiceDbSettings, client: SpiceDbClient, database: Database, data_dir: DataDir) -> None:
         self.settings = settings
         self._client = client
-        self.relay = Relay(database, self, target=f"spicedb:{settings.endpoint}", lock=data_dir.root / _LOCK_FILE)
+        self.relay = Relay(database, self, target=f"spicedb:{settings.endpoint}", lock=data_dir.root / LOCK_FILE)
         self._current: SpiceDbRelationships | None = None
 
     def of(self, model: Model) -> Relationships:

@@ -27,6 +27,9 @@ from mcp_gateway.storage.relays import (
     tuple_changes,
 )
 
+LOCK_FILE = "relay.lock"
+"""In the data directory: whoever relays from it, wherever to, holds it."""
+
 _WINDOW = 1000
 """Changes relayed at once; the position is kept after each window."""
 _DECISION_SECONDS = 5.0
