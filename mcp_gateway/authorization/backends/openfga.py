@@ -23,15 +23,15 @@ from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find, refu
 from mcp_gateway.authorization.backends.openfga_watch import InContextWatch
 from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.backends.relayed import Relayed
 from mcp_gateway.authorization.engine import requests
 from mcp_gateway.authorization.engine.codes import RequestRefused
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Listed
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
-from mcp_gateway.storage import Change, Database
-from mcp_gateway.storage.database import TUPLE_KINDS
+from mcp_gateway.storage import Database
 from mcp_gateway.storage.feed import newest_revision
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _LOOK_SECONDS = 5.0
 _VERIFY_SECONDS = 10.0
 
 
-class OpenFgaRelationships:
+class OpenFgaRelationships(Relayed):
     """A `Relationships`."""
 
     def __init__(
@@ -59,11 +59,10 @@ class OpenFgaRelationships:
         always_fresh: bool = False,
     ) -> None:
         """`server_model` is the server's id of the model, None = the newest one there that is `model`."""
-        self._model = model
+        super().__init__(model, relay)
         self._client = client
         self._store = store
         self._wanted_model = server_model
-        self._relay = relay
         self._always_fresh = always_fresh
         self._batches = Batches(client, store)
         self._searches = Searches(model, self._search)
@@ -71,38 +70,13 @@ class OpenFgaRelationships:
         self._preparing = anyio.Lock()
         self._server_model = ""
         self._verified_at = -1
-        self._refusal: str | None = None
-        self._refused_until = 0.0
-        self._revision = 0
         self._own: OwnTuples | None = None
-
-    @property
-    def revision(self) -> int:
-        return self._revision
-
-    @property
-    def model_id(self) -> str:
-        return self._model.model_id
-
-    @property
-    def refusal(self) -> str | None:
-        """Stands for a moment; then one question looks whether the server has become right."""
-        return self._refusal if time.monotonic() < self._refused_until else None
-
-    def legs(self, object_type: str, relation: str) -> Legs | None:
-        return self._model.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
         """Learn what the server must have. It is not asked yet: a gateway starts beside a server that is down."""
         self._own = OwnTuples(self._model, database)
         await self._relay.load()
         self._revision = await newest_revision(database)
-
-    async def follow(self, changes: Sequence[Change]) -> None:
-        self._revision = max(self._revision, changes[-1].revision) if changes else self._revision
-        moved = [change.revision for change in changes if change.kind in TUPLE_KINDS]
-        if moved:
-            self._relay.needs(moved[-1])
 
     async def verify(self) -> None:
         """Is this the store and the model that were meant, with nothing stored that must not be?

@@ -31,18 +31,18 @@ from google.protobuf.struct_pb2 import Struct
 from mcp_gateway.authorization.backends.embedded import EmbeddedRelationships
 from mcp_gateway.authorization.backends.own_tuples import OwnTuples
 from mcp_gateway.authorization.backends.relay import Relay
+from mcp_gateway.authorization.backends.relayed import Relayed
 from mcp_gateway.authorization.backends.spicedb_client import SpiceDbClient
 from mcp_gateway.authorization.backends.spicedb_schema import REQUEST_AGENT, REQUEST_CLAIMS, ZedSchema
 from mcp_gateway.authorization.backends.spicedb_tuples import SpiceDbSink, name_of, reference, subject_of
 from mcp_gateway.authorization.engine import requests
 from mcp_gateway.authorization.engine.conditions import CLOCK
 from mcp_gateway.authorization.engine.model import Model, subject_kind
-from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
+from mcp_gateway.authorization.relationships import Answers, Held, InContext, Listed
 from mcp_gateway.authorization.tree import Expansion
 from mcp_gateway.errors import AuthorizationUnavailable
 from mcp_gateway.model.decision import Check
-from mcp_gateway.storage import Change, Database
-from mcp_gateway.storage.database import TUPLE_KINDS
+from mcp_gateway.storage import Database
 from mcp_gateway.storage.feed import newest_revision
 
 _log = logging.getLogger(__name__)
@@ -71,50 +71,24 @@ class Unusable(AuthorizationUnavailable):
         self.reason = reason
 
 
-class SpiceDbRelationships:
+class SpiceDbRelationships(Relayed):
     """A `Relationships`."""
 
     def __init__(
         self, model: Model, schema: ZedSchema, client: SpiceDbClient, *, relay: Relay, sink: SpiceDbSink
     ) -> None:
-        self._model = model
+        super().__init__(model, relay)
         self.schema = schema
         self._client = client
-        self._relay = relay
         self.sink = sink
         self._preparing = anyio.Lock()
         self._verified_at = -1
-        self._refusal: str | None = None
-        self._refused_until = 0.0
-        self._revision = 0
         self._own: OwnTuples | None = None
-
-    @property
-    def revision(self) -> int:
-        return self._revision
-
-    @property
-    def model_id(self) -> str:
-        return self._model.model_id
-
-    @property
-    def refusal(self) -> str | None:
-        """Stands for a moment; then one question looks whether the server has become right."""
-        return self._refusal if time.monotonic() < self._refused_until else None
-
-    def legs(self, object_type: str, relation: str) -> Legs | None:
-        return self._model.legs(object_type, relation)
 
     async def load(self, database: Database) -> None:
         self._own = OwnTuples(self._model, database)
         await self._relay.load()
         self._revision = await newest_revision(database)
-
-    async def follow(self, changes: Sequence[Change]) -> None:
-        self._revision = max(self._revision, changes[-1].revision) if changes else self._revision
-        moved = [change.revision for change in changes if change.kind in TUPLE_KINDS]
-        if moved:
-            self._relay.needs(moved[-1])
 
     async def verify(self) -> None:
         """Does the server say what the model says, and is every agent bound to itself? Raises Unusable if not."""
