@@ -6,6 +6,7 @@
     │   ├── InsufficientScope       403: the token may not reach this far
     │   ├── BadRequest              400/404/413/...: malformed, mismatching, unknown method, unknown session
     │   ├── InvalidArguments        the arguments do not fit the schema
+    │   ├── Declined                asked by the upstream, the client did not answer
     │   └── LimitExceeded           too much at once
     ├── AccessDenied                a Decision said no (carries it)
     ├── Unavailable                 we cannot decide or record, so we do not act
@@ -107,6 +108,17 @@ class InvalidArguments(CallerError):
         self.rule = rule
 
 
+class Declined(CallerError):
+    """The client was not asked, or answered the upstream's question with an error; the upstream hears of it."""
+
+    code = "caller.declined"
+
+    def __init__(self, message: str, *, jsonrpc: int = -32601) -> None:
+        super().__init__(message)
+        self.jsonrpc = jsonrpc
+        """For the upstream: -32601 when the client cannot be asked that, or the client's own code."""
+
+
 class LimitExceeded(CallerError):
     code = "limit.concurrency"
 
@@ -195,6 +207,7 @@ PUBLIC: dict[str, Public] = {
     "session.unknown": Public(-32600, 404),
     "cursor.invalid": Public(-32602, 200),
     "arguments.invalid": Public(-32602, 200),
+    "caller.declined": Public(-32600, 200),
     "tool.unavailable": Public(-32602, 200),
     "server.unavailable": Public(-32602, 404),
     "grant.unknown": Public(-32602, 404),

@@ -33,7 +33,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
-from mcp_gateway.model.call import Answer, Notify, Permit, Request
+from mcp_gateway.model.call import Answer, Caller, Permit, Request
 from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
@@ -100,7 +100,7 @@ class Gateway:
             return ToolList(listing.tools, visible.ids, generation, self.authorization.depends)
 
     async def call_tool(
-        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], notify: Notify
+        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], caller: Caller
     ) -> Answer:
         """Decide, and only then forward. Raises what `errors.PUBLIC` can render."""
         async with self.journal.entry(request, "tools/call", principal, arguments) as entry:
@@ -109,7 +109,7 @@ class Gateway:
                 principal, tool, arguments, now=time.time(), request=request
             )
             permit = admit(request, principal, tool, arguments, decision)
-            return await self.guards.run(permit, notify, entry.recorded(self.upstreams.forward))
+            return await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward))
 
     async def ended(self, principal: Principal) -> GatewayError | None:
         """What would refuse `principal` now, but for the token's age; asks nobody outside this process."""

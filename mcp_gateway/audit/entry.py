@@ -25,7 +25,7 @@ from mcp_gateway.audit.outcome import Ending, Outcome, of_answer, of_broken_call
 from mcp_gateway.audit.record import Fields
 from mcp_gateway.audit.writer import Writer
 from mcp_gateway.errors import AccessDenied, AuditUnavailable
-from mcp_gateway.model.call import Answer, Forward, Notify, Permit, Request
+from mcp_gateway.model.call import Answer, Caller, Forward, Permit, Request
 from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Risk, Tool
@@ -94,13 +94,13 @@ class Entry:
     def recorded(self, forward: Forward) -> Forward:
         """`forward`, but only after the intent is recorded at its level."""
 
-        async def record_then_forward(permit: Permit, notify: Notify) -> Answer:
+        async def record_then_forward(permit: Permit, caller: Caller) -> Answer:
             self._intend(permit)
             if self._is_durable(permit.tool):
                 await self._writer.durable()
             self._sent = True
             self._forwarded_at = perf_counter_ns()
-            self._answer = answer = await forward(permit, notify)
+            self._answer = answer = await forward(permit, caller)
             return answer
 
         return record_then_forward

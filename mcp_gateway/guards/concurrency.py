@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcp_gateway.errors import LimitExceeded
-from mcp_gateway.model.call import Answer, Forward, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Forward, Permit
 
 LIMIT = 32
 
@@ -15,14 +15,14 @@ class ConcurrencyGuard:
         self._limit = limit
         self._open: dict[tuple[str, str], int] = {}
 
-    async def __call__(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
         principal = (permit.principal.user, permit.principal.agent)
         already = self._open.get(principal, 0)
         if already >= self._limit:
             raise LimitExceeded(f"{self._limit} calls are open already", code="limit.concurrency")
         self._open[principal] = already + 1
         try:
-            return await proceed(permit, notify)
+            return await proceed(permit, caller)
         finally:
             self._release(principal)
 

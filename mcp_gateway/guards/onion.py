@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from mcp_gateway.errors import AccessDenied
-from mcp_gateway.model.call import Answer, Forward, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Forward, Permit
 from mcp_gateway.model.decision import Effect, Reason
 
-Guard: TypeAlias = Callable[[Permit, Notify, Forward], Awaitable[Answer]]
+Guard: TypeAlias = Callable[[Permit, Caller, Forward], Awaitable[Answer]]
 
 
 @runtime_checkable
@@ -31,14 +31,14 @@ class Guards:
         self._inside_out = tuple(reversed(guards))
         self._fulfilled = frozenset(name for guard in guards if isinstance(guard, Fulfils) for name in guard.fulfils)
 
-    async def run(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+    async def run(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
         """The answer of `proceed`, if every guard agrees."""
         for obligation in permit.decision.obligations:
             if obligation.name not in self._fulfilled:
                 raise refusal(permit, Reason("obligation.unhandled", obligation.name))
         for guard in self._inside_out:
             proceed = _around(guard, proceed)
-        return await proceed(permit, notify)
+        return await proceed(permit, caller)
 
 
 def refusal(permit: Permit, reason: Reason) -> AccessDenied:
@@ -48,7 +48,7 @@ def refusal(permit: Permit, reason: Reason) -> AccessDenied:
 
 
 def _around(guard: Guard, proceed: Forward) -> Forward:
-    def step(permit: Permit, notify: Notify) -> Awaitable[Answer]:
-        return guard(permit, notify, proceed)
+    def step(permit: Permit, caller: Caller) -> Awaitable[Answer]:
+        return guard(permit, caller, proceed)
 
     return step

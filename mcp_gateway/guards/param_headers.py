@@ -5,16 +5,16 @@ Whoever routes on the header and whoever acts on the body would otherwise see di
 
 from __future__ import annotations
 
-from mcp_gateway.model.call import Answer, Era, Forward, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Forward, Permit
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.protocol import check_param_headers, header_map
 
 
-async def param_headers(permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+async def param_headers(permit: Permit, caller: Caller, proceed: Forward) -> Answer:
     """Raise BadRequest `request.header_mismatch` on any disagreement; legacy clients send no such headers."""
     if permit.request.era is Era.MODERN and _is_annotated(permit.tool):
         check_param_headers(permit.tool.definition.get("inputSchema"), permit.arguments, permit.request.param_headers)
-    return await proceed(permit, notify)
+    return await proceed(permit, caller)
 
 
 def _is_annotated(tool: Tool) -> bool:

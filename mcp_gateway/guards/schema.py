@@ -12,7 +12,7 @@ import jsonschema_rs
 from mcp_gateway.errors import InvalidArguments
 from mcp_gateway.guards.onion import refusal
 from mcp_gateway.guards.schema_lint import compiled
-from mcp_gateway.model.call import Answer, Forward, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Forward, Permit
 from mcp_gateway.model.decision import Reason
 
 _MAX_COMPILED = 4096
@@ -32,13 +32,13 @@ class SchemaGuard:
         self._max_compiled = max_compiled
         self._kept: OrderedDict[str, _Compiled] = OrderedDict()
 
-    async def __call__(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
         """Raises InvalidArguments."""
         schema = self._schema(permit)
         arguments = permit.arguments if isinstance(permit.arguments, dict) else dict(permit.arguments)
         if not schema.validator.is_valid(arguments):
             raise _misfit(schema, arguments)
-        return await proceed(permit, notify)
+        return await proceed(permit, caller)
 
     def _schema(self, permit: Permit) -> _Compiled:
         digest = permit.tool.digest

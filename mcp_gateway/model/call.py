@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.principal import Principal
@@ -39,6 +39,8 @@ class Request:
     """`Mcp-Param-*` headers by lower-case name; a guard compares them with the arguments."""
     address: str | None = None
     """The client's IP address; None when the connection does not tell one."""
+    capabilities: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """What the client says it can be asked: `elicitation`, `sampling`, `roots`, `extensions`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class Permit:
     tool: Tool
     arguments: Mapping[str, Any]
     decision: Decision
+    method: str = "tools/call"
+    params: Mapping[str, Any] | None = None
+    """What the upstream is sent, in its own names and without `_meta`; None = the tool's name and the arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,19 @@ class Answer:
     """Era the upstream spoke, so the transport knows what to add or drop."""
 
 
-Notify: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[None]]
-"""Sends one JSON-RPC notification (`{"method": …, "params": …}`) of this call to the client."""
+class Caller(Protocol):
+    """The client that waits for an answer, as far as an upstream may reach it meanwhile."""
 
-Forward: TypeAlias = Callable[[Permit, Notify], Awaitable[Answer]]
+    async def notify(self, message: Mapping[str, Any], /) -> None:
+        """Send one JSON-RPC notification (`{"method": …, "params": …}`) of this call."""
+        ...
+
+    async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Put the upstream's question (`elicitation/create`, `sampling/createMessage`, `roots/list`); its result.
+
+        Raises Declined when the client cannot be asked, answers with an error, or not in time.
+        """
+        ...
+
+
+Forward: TypeAlias = Callable[[Permit, Caller], Awaitable[Answer]]

@@ -115,6 +115,7 @@ REASONS: dict[str, Meaning] = {
     "request.missing_capability": Meaning("The client lacks a capability this request needs.", ""),
     "request.unknown_method": Meaning("This method is not supported.", ""),
     "request.cancelled": Meaning("The request was cancelled.", ""),
+    "caller.declined": Meaning("The client did not answer what it was asked.", ""),
     "session.missing": Meaning("A session id is needed.", ""),
     "session.unknown": Meaning("The session is unknown; initialize again.", ""),
     "grant.unknown": Meaning("There is no such grant, or it is not yours to end.", ""),

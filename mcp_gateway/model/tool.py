@@ -13,6 +13,17 @@ JsonObject: TypeAlias = Mapping[str, Any]
 """A JSON object at a border; the program never looks inside except through a parser."""
 
 
+class Kind(StrEnum):
+    """What an upstream offers (MCP server features); each has its own type of relationship object."""
+
+    TOOL = "tool"
+    PROMPT = "prompt"
+    RESOURCE = "resource"
+    """Its name is its URI."""
+    TEMPLATE = "template"
+    """Its name is its URI template (RFC 6570)."""
+
+
 class Risk(StrEnum):
     READ = "read"
     WRITE = "write"
@@ -60,7 +71,7 @@ class ResourceRule:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One approved or reviewable tool of one upstream."""
+    """One approved or reviewable thing that an upstream offers: a tool, or a prompt, resource or template."""
 
     id: ToolId
     server: str
@@ -81,6 +92,7 @@ class Tool:
     """None = the gateway's."""
     mapping: str = ""
     """Digest of `resources`, for the audit; empty when there are none."""
+    kind: Kind = Kind.TOOL
 
 
 @dataclass(frozen=True, slots=True)

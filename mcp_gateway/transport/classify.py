@@ -10,7 +10,14 @@ from typing import Any, cast
 
 from mcp_gateway.errors import BadRequest
 from mcp_gateway.model.call import Era
-from mcp_gateway.protocol import LEGACY_VERSIONS, META_VERSION, MODERN_VERSIONS, check_modern, unsupported_version
+from mcp_gateway.protocol import (
+    LEGACY_VERSIONS,
+    META_CAPABILITIES,
+    META_VERSION,
+    MODERN_VERSIONS,
+    check_modern,
+    unsupported_version,
+)
 
 VERSION_HEADER = "mcp-protocol-version"
 
@@ -57,3 +64,11 @@ def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(meta, dict):
         raise BadRequest("params._meta must be an object")
     return cast("Mapping[str, Any]", meta)
+
+
+def capabilities_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a modern client says, with this request, that it can be asked."""
+    said: Any = meta_of(params).get(META_CAPABILITIES, {})
+    if not isinstance(said, dict):
+        raise BadRequest(f"params._meta[{META_CAPABILITIES!r}] must be an object")
+    return cast("Mapping[str, Any]", said)

@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from mcp_gateway.errors import AccessDenied, BadRequest, GatewayError, UpstreamProtocolError
+from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError, UpstreamProtocolError
 from mcp_gateway.gateway import Called, Gateway
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.challenge import challenge
-from mcp_gateway.transport.classify import meta_of, progress_token
+from mcp_gateway.transport.classify import capabilities_of, meta_of, progress_token
 from mcp_gateway.transport.edge import Network, Origins, forwarded_for
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import ToolPages
@@ -92,6 +92,7 @@ class Exchange:
             client_session=session.digest if session else None,
             param_headers=_param_headers(self.headers),
             address=self._address(),
+            capabilities=session.capabilities if session else capabilities_of(params),
         )
 
     def _address(self) -> str | None:
@@ -112,12 +113,19 @@ class Exchange:
         if not isinstance(arguments, dict):
             raise BadRequest("params.arguments must be an object")
         self.called = (request, name, arguments)
-        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self.reply.notify)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
+        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
         if answer.result is not None:
             await self._relay(bridge.call_result(answer.result, client=self.era))
         else:
             error = answer.error or {}
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
+
+    async def notify(self, message: Mapping[str, Any], /) -> None:
+        await self.reply.notify(message)
+
+    async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
+        """Raises Declined: no way to ask the client is open."""
+        raise Declined(f"the client cannot be asked {method}")
 
     async def ended(self) -> GatewayError | None:
         """What would refuse whoever sent this if it came now."""

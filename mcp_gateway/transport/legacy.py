@@ -36,6 +36,9 @@ async def _initialize(exchange: Exchange) -> None:
     if not isinstance(asked, str):
         raise BadRequest("params.protocolVersion must be text")
     version = asked if asked in LEGACY_VERSIONS else LATEST_LEGACY_VERSION
-    session_id = exchange.parts.sessions.create(exchange.principal, version)
+    capabilities: Any = exchange.params.get("capabilities", {})
+    if not isinstance(capabilities, dict):
+        raise BadRequest("params.capabilities must be an object")
+    session_id = exchange.parts.sessions.create(exchange.principal, version, capabilities)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
     result: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": SERVER_INFO}
     await exchange.reply.result(result, headers=[(b"mcp-session-id", session_id.encode())])

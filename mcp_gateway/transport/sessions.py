@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from mcp_gateway.errors import BadRequest
 from mcp_gateway.model.principal import Principal
@@ -18,6 +21,8 @@ from mcp_gateway.transport.sealing import Sealer
 
 SESSION_SECONDS = 86_400.0
 _PURPOSE = "session"
+_ASKABLE = ("elicitation", "sampling", "roots", "extensions")
+_MAX_CAPABILITIES_BYTES = 1024
 _REMEMBERED = 10_000
 _REMEMBERED_SECONDS = 600.0
 
@@ -27,6 +32,8 @@ class Session:
     digest: str
     """SHA-256 of the id: what other places may know of it."""
     protocol_version: str
+    capabilities: Mapping[str, Any]
+    """What the client said at `initialize` that it can be asked."""
     forget_at: float
     """Seconds since the epoch; from then on the id itself is asked again."""
 
@@ -47,9 +54,10 @@ class Sessions:
         self._clock = clock
         self._remembered: OrderedDict[tuple[str, str], Session] = OrderedDict()
 
-    def create(self, principal: Principal, protocol_version: str) -> str:
+    def create(self, principal: Principal, protocol_version: str, capabilities: Mapping[str, Any]) -> str:
         """A new session id for `principal`, at the endpoint its token is for."""
-        return self._sealer.seal(_PURPOSE, _binding(principal), {"v": protocol_version}, seconds=SESSION_SECONDS)
+        content = {"v": protocol_version, "c": _askable(capabilities)}
+        return self._sealer.seal(_PURPOSE, _binding(principal), content, seconds=SESSION_SECONDS)
 
     def find(self, session_id: str | None, principal: Principal) -> Session:
         """The session; one that is foreign, altered, expired or ended is answered like an unknown one."""
@@ -72,13 +80,18 @@ class Sessions:
         content = self._sealer.open(_PURPOSE, key[1], key[0])
         if content is None:
             raise BadRequest("the session is unknown; initialize again", code="session.unknown")
-        session = Session(
-            hashlib.sha256(key[0].encode()).hexdigest(), str(content["v"]), self._clock() + _REMEMBERED_SECONDS
-        )
+        digest = hashlib.sha256(key[0].encode()).hexdigest()
+        session = Session(digest, str(content["v"]), content.get("c", {}), self._clock() + _REMEMBERED_SECONDS)
         self._remembered[key] = session
         if len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
         return session
+
+
+def _askable(capabilities: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the session id carries of them: only what says how the client can be asked, and no more than fits."""
+    kept = {name: capabilities[name] for name in _ASKABLE if isinstance(capabilities.get(name), dict)}
+    return kept if len(orjson.dumps(kept)) <= _MAX_CAPABILITIES_BYTES else {name: {} for name in kept}
 
 
 def _binding(principal: Principal) -> str:

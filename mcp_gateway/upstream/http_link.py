@@ -14,7 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import UpstreamTimeout
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.credentials import Credentials
@@ -55,17 +55,17 @@ class HttpLink:
         """One stateless request: the HTTP client's own deadline ends it, for a fifth of what a scope around it costs."""
         return self._eras.known is Era.MODERN and self._http.is_open
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         era = self._eras.known or await self._eras.current()
         leg = self._modern if era is Era.MODERN else self._legacy
         try:
-            return await leg.call(permit, notify)
+            return await leg.call(permit, caller)
         except EraContradicted as exc:
             # Asking which era it is and calling again take no longer than a call may, together.
             with anyio.move_on_after(self._timeout_seconds):
                 if not await self._eras.contradicted(leg.era):
                     raise
-                return await (self._legacy if leg is self._modern else self._modern).call(permit, notify)
+                return await (self._legacy if leg is self._modern else self._modern).call(permit, caller)
             raise UpstreamTimeout("the upstream did not answer in time") from exc
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:

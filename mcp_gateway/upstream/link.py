@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import JsonObject
 
 
@@ -32,7 +32,7 @@ class Link(Protocol):
         """Whether a call ends by itself at the upstream's deadline, so that nobody need watch it."""
         ...
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer: ...
+    async def call(self, permit: Permit, caller: Caller) -> Answer: ...
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         """A question of the gateway's own; raises UpstreamFailure for an error."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyreqwest.response import Response
 
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import Risk, Tool
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream import envelope
@@ -38,14 +38,14 @@ class ModernLeg:
         self._limits = limits
         self._call_headers: dict[tuple[str, str], tuple[list[tuple[str, str]], HeaderMap]] = {}
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
         body = envelope.request(request_id, "tools/call", envelope.call_params(permit, request_id, Era.MODERN))
         fixed, properties = self._headers_of(permit.tool)
         headers = [*fixed, *self._credentials.current().headers]
         if properties:
             headers += mirrored(properties, permit.arguments)
-        reading = Reading(request_id, limit=self._limits.response_bytes, hear=Relay(permit, notify, request_id))
+        reading = Reading(request_id, limit=self._limits.response_bytes, hear=Relay(permit, caller, request_id))
         risk = permit.tool.risk
 
         async def consume(response: Response) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from mcp_gateway.model.call import Era, Notify, Permit
+from mcp_gateway.model.call import Caller, Era, Permit
 from mcp_gateway.upstream.envelope import META_LOG_LEVEL, Message
 
 
@@ -14,8 +14,8 @@ class Relay:
 
     __slots__ = ("_logs", "_notify", "_theirs", "_token")
 
-    def __init__(self, permit: Permit, notify: Notify, token: str) -> None:
-        self._notify = notify
+    def __init__(self, permit: Permit, caller: Caller, token: str) -> None:
+        self._notify = caller.notify
         self._token = token
         self._theirs = permit.request.progress_token
         # A modern client asks for log messages per request; unasked ones are not for it.

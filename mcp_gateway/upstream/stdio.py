@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import UpstreamProtocolError
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import StdioTransport, Upstream
 from mcp_gateway.protocol import LEGACY_VERSIONS, MODERN_VERSION
 from mcp_gateway.upstream import envelope
@@ -36,11 +36,11 @@ class StdioSession:
     def alive(self) -> bool:
         return self._child.alive
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
         params = envelope.call_params(permit, request_id, self.hello.era)
         return await _exchange(
-            self._child, request_id, "tools/call", params, hear=Relay(permit, notify, request_id), era=self.hello.era
+            self._child, request_id, "tools/call", params, hear=Relay(permit, caller, request_id), era=self.hello.era
         )
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -68,9 +68,9 @@ class StdioLink:
     def bounded(self) -> bool:
         return False
 
-    async def call(self, permit: Permit, notify: Notify) -> Answer:
+    async def call(self, permit: Permit, caller: Caller) -> Answer:
         async with self._sessions.lease(owner(permit.principal, "", shared=self._shared)) as session:
-            return await session.call(permit, notify)
+            return await session.call(permit, caller)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         async with self._sessions.lease(owner(None, "", shared=self._shared)) as session:

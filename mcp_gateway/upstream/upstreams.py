@@ -23,7 +23,7 @@ from mcp_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from mcp_gateway.model.call import Answer, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Permit
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.addresses import resolve as resolve_by_system
@@ -52,13 +52,13 @@ class _Route:
         self.link = link
         self.breaker = Breaker(threshold=limits.breaker_failures, cooldown_seconds=limits.breaker_cooldown_seconds)
 
-    async def forward(self, permit: Permit, notify: Notify) -> Answer:
+    async def forward(self, permit: Permit, caller: Caller) -> Answer:
         breaker = self.breaker
         if not breaker.admits(time.monotonic()):
             raise UpstreamUnavailable(f"{self.upstream.name} failed repeatedly and is not tried now")
         try:
             link = self.link
-            answer = await (link.call(permit, notify) if link.bounded else self._within_deadline(permit, notify))
+            answer = await (link.call(permit, caller) if link.bounded else self._within_deadline(permit, caller))
         except BaseException as exc:
             if _is_ill(exc):
                 breaker.failed(time.monotonic())
@@ -68,9 +68,9 @@ class _Route:
         breaker.succeeded()
         return answer
 
-    async def _within_deadline(self, permit: Permit, notify: Notify) -> Answer:
+    async def _within_deadline(self, permit: Permit, caller: Caller) -> Answer:
         with anyio.move_on_after(self.upstream.timeout_seconds):
-            return await self.link.call(permit, notify)
+            return await self.link.call(permit, caller)
         raise UpstreamTimeout(f"{self.upstream.name} did not answer in time")
 
 
@@ -130,12 +130,12 @@ class Upstreams:
         for route in old.values():
             self._tasks.start_soon(self._close, route.link)
 
-    async def forward(self, permit: Permit, notify: Notify) -> Answer:
+    async def forward(self, permit: Permit, caller: Caller) -> Answer:
         """Call the permitted tool under the upstream's deadline; raises UpstreamFailure."""
         route = self._routes.get(permit.tool.server)
         if route is None:
             raise UpstreamUnavailable(f"no upstream {permit.tool.server} is configured")
-        return await route.forward(permit, notify)
+        return await route.forward(permit, caller)
 
     async def list_tools(self, upstream: Upstream) -> Listed:
         """What `upstream` serves now, configured or not; raises UpstreamFailure."""

@@ -32,6 +32,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mcp_gateway.errors import Declined
 from mcp_gateway.model.call import Era as CallEra
 from mcp_gateway.model.call import Permit, Request
 from mcp_gateway.model.decision import allow
@@ -171,13 +172,16 @@ def permit_for(
 
 
 class Heard:
-    """A `notify` that keeps what it was given."""
+    """A client that keeps what it is told, and cannot be asked."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
 
-    async def __call__(self, message: Mapping[str, Any]) -> None:
+    async def notify(self, message: Mapping[str, Any], /) -> None:
         self.messages.append(dict(message))
+
+    async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
+        raise Declined(f"the client cannot be asked {method}")
 
 
 # --- the SDK server -------------------------------------------------------------------------------

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mcp_gateway.audit import Journal, Record, Trail
-from mcp_gateway.model.call import Answer, Era, Forward, Notify, Permit, Request
+from mcp_gateway.model.call import Answer, Caller, Era, Forward, Permit, Request
 from mcp_gateway.model.decision import Check, Decision, Effect, Reason
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import ReviewState, Risk, Tool
+from tests.support.callers import Nobody
 
 MIRA = Principal(
     user_id("local", "mira"),
@@ -57,19 +56,18 @@ def permit(risk: Risk = Risk.READ, identifier: str = "r-1") -> Permit:
     return Permit(request(identifier), MIRA, tool(risk), ARGUMENTS, ALLOWED)
 
 
-async def nobody_listens(message: Mapping[str, Any]) -> None:
-    raise AssertionError(f"nothing was to be told: {message['method']}")
+nobody_listens = Nobody()
 
 
 def answering(answer: Answer) -> Forward:
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         return answer
 
     return forward
 
 
 def failing(error: BaseException) -> Forward:
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         raise error
 
     return forward

@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from mcp_gateway.audit import Journal
 from mcp_gateway.errors import AuditUnavailable
-from mcp_gateway.model.call import Answer, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Permit
 from mcp_gateway.model.tool import Risk
 from tests.unit.audit.calls import OK, call
 
@@ -42,7 +42,7 @@ async def full(directory: Path) -> None:
     forwarded: list[str] = []
     refused: list[str] = []
 
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         forwarded.append(permit.request.id)
         return OK
 

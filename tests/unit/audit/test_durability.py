@@ -13,7 +13,7 @@ import pytest
 
 from mcp_gateway.audit import Journal, verify
 from mcp_gateway.errors import AuditUnavailable
-from mcp_gateway.model.call import Answer, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Permit
 from mcp_gateway.model.tool import Risk
 from tests.unit.audit.calls import OK, call, files, written
 
@@ -50,7 +50,7 @@ class Upstream:
         self._disk = disk
         self.syncs_before: list[int] = []
 
-    async def __call__(self, permit: Permit, notify: Notify) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller) -> Answer:
         self.syncs_before.append(self._disk.syncs)
         return OK
 
@@ -123,7 +123,7 @@ async def test_what_does_not_reach_the_disk_is_not_called(tmp_path: Path, disk: 
 
 
 async def test_an_outcome_that_does_not_reach_the_disk_withholds_the_answer(tmp_path: Path, disk: Disk) -> None:
-    async def breaks_the_disk(permit: Permit, notify: Notify) -> Answer:
+    async def breaks_the_disk(permit: Permit, caller: Caller) -> Answer:
         disk.fails = True
         return OK
 
@@ -148,7 +148,7 @@ async def test_a_disk_that_hangs_refuses_calls_in_time_and_works_again(tmp_path:
 async def test_a_cancelled_write_reaches_the_disk_before_it_ends(tmp_path: Path, disk: Disk) -> None:
     left = anyio.Event()
 
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         left.set()
         await anyio.sleep_forever()
         raise AssertionError

@@ -14,7 +14,7 @@ from mcp_gateway.errors import (
     OutcomeUnknown,
     UpstreamTimeout,
 )
-from mcp_gateway.model.call import Answer, Era, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.decision import Effect, Reason, deny
 from mcp_gateway.model.tool import Risk
 from tests.unit.audit.calls import (
@@ -69,7 +69,7 @@ async def test_an_allowed_call_leaves_an_intent_and_an_outcome(tmp_path: Path, r
 async def test_the_intent_is_written_before_the_call_leaves(tmp_path: Path) -> None:
     seen: list[str] = []
 
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         seen.extend(record["kind"] for record in written(tmp_path))
         return OK
 
@@ -173,7 +173,7 @@ async def test_a_request_that_stops_before_it_leaves_is_recorded_as_not_allowed(
 async def test_a_cancelled_call_is_recorded_and_stays_cancelled(tmp_path: Path, risk: Risk, outcome: str) -> None:
     left = anyio.Event()
 
-    async def forward(permit: Permit, notify: Notify) -> Answer:
+    async def forward(permit: Permit, caller: Caller) -> Answer:
         left.set()
         await anyio.sleep_forever()
         raise AssertionError

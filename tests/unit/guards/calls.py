@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mcp_gateway.model.call import Answer, Era, Notify, Permit, Request
+from mcp_gateway.model.call import Answer, Caller, Era, Permit, Request
 from mcp_gateway.model.decision import Obligation, Reason, allow
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import ReviewState, Risk, Tool
+from tests.support.callers import Nobody
 
 OK = Answer({"content": []}, None, Era.MODERN)
 ANY_OBJECT: dict[str, Any] = {"type": "object"}
@@ -31,14 +32,13 @@ def permit(
     return Permit(request, principal, tool, arguments or {}, decision)
 
 
-async def nobody_listens(message: Mapping[str, Any]) -> None:
-    raise AssertionError(f"nothing was to be told: {message['method']}")
+nobody_listens = Nobody()
 
 
 class CountingUpstream:
     def __init__(self) -> None:
         self.calls = 0
 
-    async def __call__(self, permit: Permit, notify: Notify) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller) -> Answer:
         self.calls += 1
         return OK

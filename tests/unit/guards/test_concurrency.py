@@ -5,7 +5,7 @@ import pytest
 
 from mcp_gateway.errors import LimitExceeded
 from mcp_gateway.guards import ConcurrencyGuard
-from mcp_gateway.model.call import Answer, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Permit
 from tests.unit.guards.calls import OK, CountingUpstream, nobody_listens, permit
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ class HeldUpstream:
         self.full = anyio.Event()
         self.let_go = anyio.Event()
 
-    async def __call__(self, permit: Permit, notify: Notify) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller) -> Answer:
         self._inside += 1
         if self._inside == self._expected:
             self.full.set()
@@ -28,7 +28,7 @@ class HeldUpstream:
         return OK
 
 
-async def failing(permit: Permit, notify: Notify) -> Answer:
+async def failing(permit: Permit, caller: Caller) -> Answer:
     raise RuntimeError("upstream fault")
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.guards import Guards
-from mcp_gateway.model.call import Answer, Forward, Notify, Permit
+from mcp_gateway.model.call import Answer, Caller, Forward, Permit
 from tests.unit.guards.calls import OK, CountingUpstream, nobody_listens, permit
 
 pytestmark = pytest.mark.anyio
@@ -17,9 +17,9 @@ class Marker:
         self._name = name
         self._seen = seen
 
-    async def __call__(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+    async def __call__(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
         self._seen.append(f"{self._name} in")
-        answer = await proceed(permit, notify)
+        answer = await proceed(permit, caller)
         self._seen.append(f"{self._name} out")
         return answer
 
@@ -27,11 +27,11 @@ class Marker:
 class Masking:
     fulfils = frozenset({"mask"})
 
-    async def __call__(self, permit: Permit, notify: Notify, proceed: Forward) -> Answer:
-        return await proceed(permit, notify)
+    async def __call__(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
+        return await proceed(permit, caller)
 
 
-async def broken(permit: Permit, notify: Notify, proceed: Forward) -> Answer:
+async def broken(permit: Permit, caller: Caller, proceed: Forward) -> Answer:
     raise RuntimeError("a guard with a fault")
 
 

@@ -36,7 +36,7 @@ class World:
 
 async def test_a_session_serves_its_principal_only() -> None:
     world = World()
-    session_id = world.sessions.create(principal(), "2025-11-25")
+    session_id = world.sessions.create(principal(), "2025-11-25", {})
     assert world.sessions.find(session_id, principal()).protocol_version == "2025-11-25"
     assert world.refusal(session_id, principal("omar")) == world.refusal("made-up", principal()) == "session.unknown"
     assert world.refusal(None, principal()) == "session.missing"
@@ -44,7 +44,7 @@ async def test_a_session_serves_its_principal_only() -> None:
 
 async def test_an_ended_session_stays_ended_longer_than_anybody_remembers_it() -> None:
     world = World()
-    session_id = world.sessions.create(principal(), "2025-11-25")
+    session_id = world.sessions.create(principal(), "2025-11-25", {})
     await world.sessions.delete(session_id, principal())
     assert world.refusal(session_id, principal()) == "session.unknown"
     assert all(seconds > SESSION_SECONDS for seconds in world.over.values())
@@ -52,7 +52,7 @@ async def test_an_ended_session_stays_ended_longer_than_anybody_remembers_it() -
 
 async def test_a_session_in_daily_use_ends_after_its_day() -> None:
     world = World()
-    session_id = world.sessions.create(principal(), "2025-11-25")
+    session_id = world.sessions.create(principal(), "2025-11-25", {})
     for _ in range(200):
         world.now += 430.0
         world.sessions.find(session_id, principal())
