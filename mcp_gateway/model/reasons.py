@@ -33,6 +33,9 @@ REASONS: dict[str, Meaning] = {
     "tool.unknown": Meaning("This tool is not available.", "See mcp-gateway server show NAME"),
     "server.unavailable": Meaning("This server is not available.", "See mcp-gateway server list"),
     "tool.unavailable": Meaning("This tool is not available.", "mcp-gateway explain names the missing side"),
+    "prompt.unavailable": Meaning("This prompt is not available.", "mcp-gateway explain names the missing side"),
+    "resource.unavailable": Meaning("This resource is not available.", "mcp-gateway explain names the missing side"),
+    "task.unknown": Meaning("There is no such task.", ""),
     "user.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway user enable NAME"),
     "agent.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway agent enable ID"),
     "server.disabled": Meaning(

@@ -23,6 +23,19 @@ class Kind(StrEnum):
     TEMPLATE = "template"
     """Its name is its URI template (RFC 6570)."""
 
+    @property
+    def unavailable(self) -> str:
+        """The one reason a caller hears, whether it is unknown, unapproved or not allowed."""
+        return _UNAVAILABLE[self]
+
+
+_UNAVAILABLE = {
+    Kind.TOOL: "tool.unavailable",
+    Kind.PROMPT: "prompt.unavailable",
+    Kind.RESOURCE: "resource.unavailable",
+    Kind.TEMPLATE: "resource.unavailable",
+}
+
 
 class Risk(StrEnum):
     READ = "read"
