@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -58,18 +59,43 @@ class Refused(UpstreamUnavailable):
     """A healthy upstream did not want this request: HTTP 401, 403 or 429."""
 
 
-class HttpClient:
-    """Safe to share; resolves on first use, and again when `refresh` is called."""
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request to any place of the registry entry's origin."""
 
-    def __init__(self, transport: HttpTransport, *, timeout_seconds: float, resolve: Resolve, limits: Limits) -> None:
+    method: str
+    target: str
+    """Path and query, beginning with `/`; scheme, host and port are the entry's."""
+    headers: Headers = ()
+    body: bytes = b""
+    seconds: float | None = None
+    """Its own deadline; None = the upstream's."""
+
+
+class HttpClient:
+    """Safe to share; resolves on first use, and again when `refresh` is called.
+
+    `fixed` are the headers of every request that does not say otherwise.
+    """
+
+    def __init__(
+        self,
+        transport: HttpTransport,
+        *,
+        timeout_seconds: float,
+        resolve: Resolve,
+        limits: Limits,
+        fixed: Headers = _FIXED,
+    ) -> None:
         parts = urlsplit(transport.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
             raise OperatorError("needs an http: or https: URL without credentials", where="transport.url")
         self._url = transport.url
         self._host = parts.hostname
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._allowed = networks(transport.network)
-        self._default_headers = [*_FIXED, *transport.headers]
+        self._default_headers = [*fixed, *transport.headers]
         self._resolve = resolve
         self._limits = limits
         self._timeout = timedelta(seconds=timeout_seconds)
@@ -85,9 +111,33 @@ class HttpClient:
 
     async def post(self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]]) -> T:
         """POST `body` and let `consume` read the answer; leaving early closes the request."""
+        return await self._exchange("POST", self._url, headers, body, None, consume)
+
+    async def send(self, outgoing: Outgoing, consume: Callable[[Response], Awaitable[T]]) -> T:
+        """The same for any method and any place of the origin."""
+        if not outgoing.target.startswith("/"):
+            raise UpstreamUnavailable("the request would leave the upstream's origin")
+        url = self._origin + outgoing.target
+        return await self._exchange(
+            outgoing.method, url, outgoing.headers, outgoing.body or None, outgoing.seconds, consume
+        )
+
+    async def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Headers,
+        body: bytes | None,
+        seconds: float | None,
+        consume: Callable[[Response], Awaitable[T]],
+    ) -> T:
         client = self._client or await self._opened()
         try:
-            request = client.post(self._url).headers(headers).body_bytes(body)
+            request = client.request(method, url).headers(headers)
+            if body is not None:
+                request = request.body_bytes(body)
+            if seconds is not None:
+                request = request.timeout(timedelta(seconds=seconds))
             # Without a buffer events arrive when they are sent, not when the stream ends.
             async with request.streamed_read_buffer_limit(0).build_streamed() as response:
                 return await consume(response)
@@ -245,16 +295,21 @@ class Body:
         return []
 
     async def _chunk(self) -> Bytes | None:
-        try:
-            chunk = await self._reader.read_chunk()
-        except anyio.get_cancelled_exc_class():
-            await _restored_cancellation()
-            raise
+        chunk = await next_chunk(self._reader)
         if chunk is not None:
             self._left -= len(chunk)
             if self._left < 0:
                 raise _too_large()
         return chunk
+
+
+async def next_chunk(reader: ResponseBodyReader) -> Bytes | None:
+    """What arrives next, None at the end; whoever reads bounds the sum."""
+    try:
+        return await reader.read_chunk()
+    except anyio.get_cancelled_exc_class():
+        await _restored_cancellation()
+        raise
 
 
 def media_type(response: Response) -> str:
