@@ -2,6 +2,7 @@
 
 from mcp_gateway.catalog.catalog import Catalog
 from mcp_gateway.catalog.index import Listing
+from mcp_gateway.catalog.links import Links
 from mcp_gateway.catalog.review import Findings, Review
 
-__all__ = ["Catalog", "Findings", "Listing", "Review"]
+__all__ = ["Catalog", "Findings", "Links", "Listing", "Review"]

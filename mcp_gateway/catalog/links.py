@@ -1,0 +1,85 @@
+"""Resources that a principal knows of because a tool or prompt of its own call linked to them.
+
+A link may name a resource that no list has. It can be read by the principal that was handed it, for
+an hour, while the call that gave it would still be allowed; nobody else learns that it exists. Kept
+in this process only, and bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import JsonObject, Tool
+
+LINK_SECONDS = 3600.0
+_KEPT = 20_000
+_PER_ANSWER = 256
+_MAX_URI = 2_048
+_MAX_ARGUMENTS_BYTES = 2_048
+_WEB = ("https://", "http://")
+"""Their names do not say whose they are: every endpoint shows them as they stand."""
+
+_Key: TypeAlias = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What gave it: the call is decided again before the link is read."""
+
+    tool: Tool
+    arguments: Mapping[str, Any]
+    until: float
+
+
+class Links:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, kept: int = _KEPT) -> None:
+        self._clock = clock
+        self._kept = kept
+        self._links: OrderedDict[_Key, Link] = OrderedDict()
+
+    def remember(
+        self, principal: Principal, tool: Tool, arguments: Mapping[str, Any], content: Sequence[object]
+    ) -> None:
+        """Keep the links among `content`, blocks of a result of `tool`; almost every result has none."""
+        found = list(_linked(content))
+        if not found or len(orjson.dumps(arguments)) > _MAX_ARGUMENTS_BYTES:
+            return
+        link = Link(tool, arguments, self._clock() + LINK_SECONDS)
+        for uri in found[:_PER_ANSWER]:
+            self._keep((principal.user, principal.agent, tool.server, uri), link)
+            if uri.startswith(_WEB):
+                self._keep((principal.user, principal.agent, "", uri), link)
+        while len(self._links) > self._kept:
+            self._links.popitem(last=False)
+
+    def find(self, principal: Principal, server: str | None, uri: str) -> Link | None:
+        """The link by which `principal` knows `uri` of `server`; None when the URI itself does not tell the server."""
+        key = (principal.user, principal.agent, server or "", uri)
+        link = self._links.get(key)
+        if link is not None and link.until <= self._clock():
+            del self._links[key]
+            return None
+        return link
+
+    def _keep(self, key: _Key, link: Link) -> None:
+        self._links.pop(key, None)
+        self._links[key] = link
+
+
+def _linked(content: Sequence[object]) -> Iterator[str]:
+    for block in content:
+        if isinstance(block, dict):
+            uri: object = cast("JsonObject", block).get("uri")
+            if (
+                cast("JsonObject", block).get("type") == "resource_link"
+                and isinstance(uri, str)
+                and len(uri) <= _MAX_URI
+            ):
+                yield uri
