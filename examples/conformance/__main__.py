@@ -1,4 +1,4 @@
-"""`python -m examples.conformance [--port N]`: serve the conformance fixtures on 127.0.0.1."""
+"""`python -m examples.conformance [--port N] [--era both|modern|legacy]`: serve the conformance fixtures on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from examples.conformance.server import make_app
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.conformance", description=__doc__)
     parser.add_argument("--port", type=int, default=8102)
-    port: int = parser.parse_args().port
-    uvicorn.run(make_app(), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
+    parser.add_argument("--era", choices=["both", "modern", "legacy"], default="both")
+    options = parser.parse_args()
+    uvicorn.run(
+        make_app(options.era), host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=2
+    )
 
 
 if __name__ == "__main__":

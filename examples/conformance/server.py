@@ -1,4 +1,4 @@
-"""The fixtures as one MCP server on the official SDK: streamable HTTP, both protocol eras."""
+"""The fixtures as one MCP server on the official SDK: streamable HTTP, both protocol eras or one of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
-from examples.conformance import contents, pushes, rounds
+from examples.conformance import contents, eras, pushes, rounds, tasks
 
 CallAnswer: TypeAlias = types.CallToolResult | types.InputRequiredResult
 
@@ -54,6 +54,8 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "test_elicitation": _one_string("message"),
     "test_x_mcp_header": _WITH_HEADER,
     "json_schema_2020_12_tool": contents.SCHEMA_2020_12,
+    "greet": _one_string("name"),
+    **tasks.TASK_TOOLS,
 }
 TOOLS = [
     types.Tool(name=name, description=f"Conformance fixture {name}", input_schema=schema)
@@ -66,13 +68,17 @@ class Fixtures:
 
     def __init__(self) -> None:
         self.bus = InMemorySubscriptionBus()
+        self.tasks = tasks.Tasks()
 
     async def list_tools(
         self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         return types.ListToolsResult(tools=TOOLS)
 
-    async def call_tool(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> CallAnswer:
+    async def call_tool(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> Any:
+        """A CallAnswer, or what the Tasks extension answers in its place."""
+        if params.name in tasks.TASK_TOOLS:
+            return await self.tasks.call(ctx, params)
         if params.name in contents.CONTENT_TOOLS:
             return types.CallToolResult(content=contents.CONTENT_TOOLS[params.name][1])
         if params.name in rounds.ROUND_TOOLS:
@@ -109,6 +115,8 @@ class Fixtures:
                 return await pushes.announce(self.bus, "tools")
             case "test_trigger_prompt_change":
                 return await pushes.announce(self.bus, "prompts")
+            case "greet":
+                return rounds.done(f"Hello, {given.get('name')}!")
             case "a_tool_without_arguments" | "test_x_mcp_header" | "json_schema_2020_12_tool":
                 return rounds.done(f"Received {sorted(given)}")
             case _:
@@ -218,9 +226,10 @@ def make_server() -> Server[Any]:
     )
     # The constructor's parameter for it warns: logging is deprecated in the modern era, required by the legacy one.
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fixtures.set_level)
+    tasks.serve(server, fixtures.tasks)
     return server
 
 
-def make_app() -> Starlette:
+def make_app(era: eras.Era = "both") -> ASGIApp:
     """The ASGI application, at `/mcp`."""
-    return make_server().streamable_http_app(event_store=_Replay(), retry_interval=100)
+    return eras.pinned(make_server().streamable_http_app(event_store=_Replay(), retry_interval=100), era)
