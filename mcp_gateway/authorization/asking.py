@@ -6,11 +6,12 @@ backend, nothing is decided.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcp_gateway.authorization.explaining import Explaining
-from mcp_gateway.authorization.judge import CAN_CALL, judge, questions, sides
+from mcp_gateway.authorization.judge import judge, questions, sides
+from mcp_gateway.authorization.kinds import GOVERNED, Governed, by_rule, is_modelled
 from mcp_gateway.authorization.listing import Visible, candidates, list_questions, listed
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Relationships
 from mcp_gateway.authorization.resources import Identified
@@ -21,7 +22,7 @@ from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
 from mcp_gateway.model.ids import GATEWAY, ToolId
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Mode, ReviewState, Risk, Tool
+from mcp_gateway.model.tool import Kind, Mode, ReviewState, Risk, Tool
 
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ class Asking(Explaining):
         self, principal: Principal, tools: Sequence[Tool], now: float, request: Request | None = None
     ) -> Visible:
         in_context = _in_context(principal)
-        held = await self._held(principal.user, CAN_CALL, tools, in_context, now)
+        held = await self._held(principal.user, _whole, tools, in_context, now)
         if self._spoken is not None or any(tool.mode is Mode.OBSERVE for tool in tools):
             return await self._see_narrowed(principal, tools, held, now, request)
         listed_ids = frozenset(map(ToolId, held.objects))
@@ -65,6 +66,7 @@ class Asking(Explaining):
         legs, bounds = self._relationships.legs, {tool.id: self._bound(tool) for tool in tools}
         closed = self._closed(principal.user, principal.agent, GATEWAY)
         open_ = [] if closed else [tool for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
+        open_ = [tool for tool in open_ if is_modelled(legs, tool.kind)]
         chosen = candidates(open_, held, bounds)
         asked = list_questions(principal, chosen, held, bounds, legs)
         answers = await self._ask(asked, _in_context(principal), now) if asked else None
@@ -119,6 +121,8 @@ class Asking(Explaining):
         if refusal is not None:
             return deny(Reason(refusal))
         legs = self._relationships.legs
+        if tool.kind is not Kind.TOOL and not is_modelled(legs, tool.kind):
+            return deny(Reason("kind.not_modelled", str(GOVERNED[tool.kind])))
         in_context = _in_context(principal)
         # What changes something is decided by the newest state a remote backend can give.
         fresh = tool.risk is not Risk.READ
@@ -141,14 +145,27 @@ class Asking(Explaining):
         return answers
 
     async def _held(
-        self, subject: str, relation: str, tools: Sequence[Tool], in_context: InContext | None, now: float
+        self,
+        subject: str,
+        relation: Callable[[Governed], str],
+        tools: Sequence[Tool],
+        in_context: InContext | None,
+        now: float,
     ) -> Held:
+        """On which of `tools` the subject has `relation`, by the rule of their kind."""
         relationships = self._relationships
         agent = (in_context.agent, GATEWAY) if in_context else ()
         if self._closed(subject, *agent):
             return Held((), relationships.revision, relationships.model_id, now)
-        approved = [tool.id for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
-        return await available(relationships.held(subject, relation, approved, in_context=in_context, now=now))
+        approved = [tool for tool in switched_on(tools, self._off) if tool.state is ReviewState.APPROVED]
+        found: Held | None = None
+        for rule, governed in by_rule(approved):
+            if not is_modelled(relationships.legs, governed[0].kind):
+                continue
+            ids = [tool.id for tool in governed]
+            part = await available(relationships.held(subject, relation(rule), ids, in_context=in_context, now=now))
+            found = part if found is None else _both(found, part)
+        return found or Held((), relationships.revision, relationships.model_id, None)
 
     def _closed(self, *ids: str) -> bool:
         """Nothing is allowed: nobody can answer, or one of these is switched off."""
@@ -169,6 +186,16 @@ def narrowed(
     return narrow(
         decision, bound, Facts(principal, tool, bound.classification, request, now, answers, arguments, resources)
     )
+
+
+def _whole(rule: Governed) -> str:
+    return rule.whole
+
+
+def _both(one: Held, other: Held) -> Held:
+    """Of two kinds, as of the older revision."""
+    revision, valid_until = min(one.revision, other.revision), _earlier(one.valid_until, other.valid_until)
+    return Held(one.objects + other.objects, revision, one.model_id, valid_until)
 
 
 def _in_context(principal: Principal) -> InContext:

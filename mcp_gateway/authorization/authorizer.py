@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from mcp_gateway.authorization.asking import Asking, available, narrowed
 from mcp_gateway.authorization.discovery import Access, access
 from mcp_gateway.authorization.explaining import Memberships
-from mcp_gateway.authorization.judge import AVAILABLE, CAN_CALL_DIRECTLY, within_scope
+from mcp_gateway.authorization.judge import within_scope
+from mcp_gateway.authorization.kinds import AVAILABLE
 from mcp_gateway.authorization.listing import Visible
 from mcp_gateway.authorization.relationships import Relationships
 from mcp_gateway.authorization.resources import Identified, identify
@@ -107,7 +108,10 @@ class Authorization(Asking):
         now: float,
         request: Request | None = None,
     ) -> Decision:
-        """May this agent, acting for this user, make this call? Rules read the time and the request anew each time."""
+        """May this agent, acting for this user, make this call? Rules read the time and the request anew each time.
+
+        Of a prompt: may it be got; of a resource or template: may it be read.
+        """
         bound = None if self._spoken is None and tool.mode is None else self._bound(tool)
         resources = identify(tool.server, tool.resources, arguments) if tool.resources else ()
         in_scope = within_scope(principal.scopes, tool.risk)
@@ -138,7 +142,7 @@ class Authorization(Asking):
     async def visible(
         self, principal: Principal, tools: Sequence[Tool], *, now: float, request: Request | None = None
     ) -> Visible:
-        """The tools to list: the rule of `decide` without the arguments. Kept per principal and sequence of tools."""
+        """What of `tools` to list: the rule of `decide` without the arguments. Kept per principal and sequence of tools."""
         given = self._book.given(request) if self._spoken is not None else ()
         key = (principal.user, principal.agent, principal.memberships, given, id(tools))
         kept = self._visible.get(key)
@@ -158,8 +162,8 @@ class Authorization(Asking):
         return visible
 
     async def usable_by(self, person: Person, tools: Sequence[Tool], *, now: float) -> frozenset[ToolId]:
-        """The tools this person could use without an agent; for the first-party pages, which never call."""
-        held = await self._held(person.user, CAN_CALL_DIRECTLY, tools, None, now)
+        """What of `tools`, of any kind, this person could use without an agent; for pages, which never call."""
+        held = await self._held(person.user, lambda rule: rule.directly, tools, None, now)
         return frozenset(map(ToolId, held.objects))
 
     async def accessible_to(self, person: Person, tools: Sequence[Tool], *, now: float) -> dict[ToolId, Access]:
@@ -167,7 +171,7 @@ class Authorization(Asking):
         usable = await self.usable_by(person, tools, now=now)
         asked = [tool for tool in tools if tool.requestable and tool.id not in usable]
         # Only a tool that somebody could call now is worth asking for.
-        held = (await self._held(person.user, AVAILABLE, asked, None, now)).objects if asked else ()
+        held = (await self._held(person.user, lambda _: AVAILABLE, asked, None, now)).objects if asked else ()
         missing = dict.fromkeys(map(ToolId, held), ("user.not_allowed",))
         return {
             tool.id: access(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mcp_gateway.authorization.kinds import GOVERNED
 from mcp_gateway.authorization.relationships import InContext, Legs, Relationships
 from mcp_gateway.authorization.resources import Resource
 from mcp_gateway.errors import GatewayError
@@ -15,7 +16,6 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Tool
 
 NOT_DELEGATED = "agent.not_delegated"
-_AGENT_CAN_CALL = "agent_can_call"
 _DELEGATOR = "delegator"
 
 
@@ -46,7 +46,7 @@ def _agent_sides(
 ) -> list[tuple[Check, Reason]]:
     found: list[tuple[Check, Reason]] = []
     if tool is not None:
-        check = Check(principal.user, _AGENT_CAN_CALL, tool.id)
+        check = Check(principal.user, GOVERNED[tool.kind].agent, tool.id)
         found.append((check, Reason("agent.not_granted", _evidence(check))))
     for relation, object_ in resources:
         legs = relationships.legs(object_.partition(":")[0], relation) or Legs((), ())

@@ -11,7 +11,7 @@ from mcp_gateway.authorization.judge import public_code
 from mcp_gateway.authorization.remedies import remedy
 from mcp_gateway.model.decision import Check, Decision, Reason, RuleFinding
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Tool
+from mcp_gateway.model.tool import Kind, Tool
 
 ALLOWED = "access.allowed"
 _TOLD_BEFORE = {
@@ -110,7 +110,7 @@ def explanation(
         tool="" if tool is None else tool.id,
         access=access,
         resources=tuple(resources),
-        public_code=_told(decision),
+        public_code=_told(decision, Kind.TOOL if tool is None else tool.kind),
         findings=tuple(
             Finding(reason.code, reason.evidence, remedy(reason, principal=principal, tool=tool), after)
             for reason, after in reasons
@@ -131,11 +131,11 @@ def explanation(
     )
 
 
-def _told(decision: Decision) -> str:
+def _told(decision: Decision, kind: Kind) -> str:
     if decision.allowed:
         return ALLOWED
     codes = {reason.code for reason in decision.reasons}
-    return next((told for code, told in _TOLD_BEFORE.items() if code in codes), None) or public_code(decision)
+    return next((told for code, told in _TOLD_BEFORE.items() if code in codes), None) or public_code(decision, kind)
 
 
 def _finding_as_dict(finding: Finding) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The rule: user AND agent AND tool AND each resource, under the token's scope. Pure.
 
+A prompt and a resource are judged as a tool is; `kinds` names their sides.
+
 questions(...)  what must all be true                       first batch; enough for an allow
 sides(...)      after a denial: which side was missing      second batch; names, never admits
 judge(...)      what was asked and answered -> Decision
@@ -7,22 +9,14 @@ judge(...)      what was asked and answered -> Decision
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Mapping
 
+from mcp_gateway.authorization.kinds import GOVERNED, LegsOf
 from mcp_gateway.authorization.relationships import Answers, Legs
 from mcp_gateway.authorization.resources import Identified, Resource, Unidentified
 from mcp_gateway.model.decision import Check, Decision, Effect, Reason
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import ReviewState, Risk, Tool
-
-CAN_CALL = "can_call"
-CAN_CALL_DIRECTLY = "can_call_directly"
-AVAILABLE = "available"
-_SIDES = frozenset({"user_can_call", "agent_can_call", AVAILABLE})
-
-LegsOf: TypeAlias = Callable[[str, str], Legs | None]
-"""(object type, relation) -> its sides."""
+from mcp_gateway.model.tool import Kind, ReviewState, Risk, Tool
 
 _ALLOWED = (Reason("access.allowed"),)
 _UNKNOWN = "relationship.unknown"
@@ -90,21 +84,25 @@ def judge_resource(principal: Principal, resource: Resource, *, answers: Answers
     )
 
 
-def public_code(decision: Decision) -> str:
-    """The code the caller of a denied call sees; the true reasons stay with operators and the audit."""
+def public_code(decision: Decision, kind: Kind = Kind.TOOL) -> str:
+    """The code the caller of a denied call sees; the true reasons stay with operators and the audit.
+
+    `kind` is of what was asked for: nobody learns more of a prompt that is hidden than that there is no such prompt.
+    """
+    unavailable = kind.unavailable
     codes = {reason.code for reason in decision.reasons}
     of_call = {finding.id for finding in decision.rules if finding.of_call}
     hiding = {reason.code for reason in decision.reasons if not _is_of_call(reason, of_call)}
     open_ = {code for code in hiding if code.startswith(("relationship.", "decision."))}
     if open_:
         # What else stayed open must not tell a tool that is hidden for certain from one that does not exist.
-        return "authorization.unavailable" if hiding - open_ <= {"scope.insufficient"} else "tool.unavailable"
+        return "authorization.unavailable" if hiding - open_ <= {"scope.insufficient"} else unavailable
     if hiding == {"scope.insufficient"}:
         # Before the resource: without the scope nobody learns whether there is such a resource.
         return "scope.insufficient"
     if codes and not hiding:
         return "resource.denied" if any(map(_is_of_resource, codes)) else "rule.denied"
-    return "tool.unavailable"
+    return unavailable
 
 
 def _is_of_call(reason: Reason, rules: Collection[str]) -> bool:
@@ -173,24 +171,26 @@ def _resource_objections(
 
 
 def _tool_check(principal: Principal, tool: Tool) -> Check:
-    return Check(principal.user, CAN_CALL, tool.id)
+    return Check(principal.user, GOVERNED[tool.kind].whole, tool.id)
 
 
 def _tool_sides(principal: Principal, tool: Tool) -> tuple[Check, Check, Check, Check]:
     user, tool_id = principal.user, tool.id
+    of_user, of_agent, available = GOVERNED[tool.kind].sides
     return (
-        Check(user, "user_can_call", tool_id),
-        Check(user, "agent_can_call", tool_id),
-        Check(user, "available", tool_id),
+        Check(user, of_user, tool_id),
+        Check(user, of_agent, tool_id),
+        Check(user, available, tool_id),
         _acting_for(principal),
     )
 
 
 def _further_sides(principal: Principal, tool: Tool, legs: LegsOf) -> tuple[Check, ...]:
-    """What else the model's own `can_call` asks for by name; nothing in most models."""
-    found = legs("tool", CAN_CALL)
+    """What else the model's own rule asks for by name; nothing in most models."""
+    rule = GOVERNED[tool.kind]
+    found = legs(rule.type, rule.whole)
     names = (*found.user, *found.agent) if found else ()
-    return tuple(Check(principal.user, name, tool.id) for name in names if name not in _SIDES)
+    return tuple(Check(principal.user, name, tool.id) for name in names if name not in rule.sides)
 
 
 def _acting_for(principal: Principal) -> Check:

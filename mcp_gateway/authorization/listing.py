@@ -1,7 +1,7 @@
 """What a list holds where rules, roles or observing have a say: the decision of a call, as far as no call is needed. Pure.
 
 candidates(...)       tools that could be listed at all
-list_questions(...)   what must be asked beyond `can_call`
+list_questions(...)   what must be asked beyond the rule itself
 listed(...)           what was asked and answered -> the list
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mcp_gateway.authorization.judge import LegsOf, judge, questions, sides
+from mcp_gateway.authorization.judge import judge, questions, sides
+from mcp_gateway.authorization.kinds import LegsOf
 from mcp_gateway.authorization.relationships import Answers, Held
 from mcp_gateway.authorization.rules import Bound, Facts, narrow
 from mcp_gateway.model.call import Request

@@ -36,6 +36,10 @@ REASONS: dict[str, Meaning] = {
     "prompt.unavailable": Meaning("This prompt is not available.", "mcp-gateway explain names the missing side"),
     "resource.unavailable": Meaning("This resource is not available.", "mcp-gateway explain names the missing side"),
     "task.unknown": Meaning("There is no such task.", ""),
+    "kind.not_modelled": Meaning(
+        "This is not available.",
+        "The relationship model does not govern this kind: policies/gateway.fga shows how; see mcp-gateway policy validate",
+    ),
     "user.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway user enable NAME"),
     "agent.disabled": Meaning("This tool is not available.", "See mcp-gateway disabled; mcp-gateway agent enable ID"),
     "server.disabled": Meaning(

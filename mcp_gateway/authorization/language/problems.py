@@ -10,6 +10,8 @@ from mcp_gateway.authorization.language.syntax import NOWHERE, Document, Place, 
 from mcp_gateway.errors import OperatorError
 
 UNUSED = "condition.unused"
+UNGOVERNED = "kind.ungoverned"
+_ADVICE = frozenset({UNUSED, UNGOVERNED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,8 @@ class Problem:
 
     @property
     def is_advice(self) -> bool:
-        """It changes no answer; a model with such a problem is taken all the same."""
-        return self.kind == UNUSED
+        """It lets nothing through; a model with such a problem is taken all the same."""
+        return self.kind in _ADVICE
 
     @property
     def where(self) -> str:

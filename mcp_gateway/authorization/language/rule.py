@@ -1,39 +1,58 @@
-"""Does a model keep the gateway's own rule? `tool#can_call` needs the user's side, the agent's side and availability."""
+"""Does a model keep the gateway's own rule? `tool#can_call` needs the user's side, the agent's side and availability.
+
+So do `prompt#can_get` and `resource#can_read`. A model may do without these two types, or have types of its own that are
+called so: then no prompt, or no resource, is ever allowed, and that is said as advice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mcp_gateway.authorization.kinds import AVAILABLE, PROMPT, RESOURCE, TOOL, Governed
 from mcp_gateway.authorization.language.analysis import IN_CONTEXT, Relations, bound, relations_of, touching
-from mcp_gateway.authorization.language.problems import Problem, file_of
-from mcp_gateway.authorization.language.syntax import Computed, Document, Intersection, RelationDefinition, Rewrite
+from mcp_gateway.authorization.language.problems import UNGOVERNED, Problem, file_of
+from mcp_gateway.authorization.language.syntax import Computed, Document, Intersection, Rewrite, TypeDefinition
 from mcp_gateway.authorization.relationships import Legs
-
-_CAN_CALL_PARTS = ("user_can_call", "agent_can_call", "available")
 
 
 def breaches_of(document: Document, *, where: str) -> Iterator[Problem]:
-    """What is missing from the rule; the gateway does not start with such a model."""
+    """What is missing from the rule; the gateway does not start with such a model, unless it is only advice."""
     relations = relations_of(document)
-    can_call = relations.get("tool", {}).get("can_call")
-    if can_call is None:
+    if "can_call" not in relations.get("tool", {}):
         yield Problem("rule", "`tool#can_call` is missing", where, document.schema_place)
-        return
-    tool = next(one for one in document.types if one.name == "tool")
-    file = file_of(can_call.source or tool.source, where)
-    for sentence in _breaches(can_call, relations, sides_of(relations).get("tool#can_call", Legs((), ()))):
-        yield Problem("rule", sentence, file, can_call.place)
+    else:
+        yield from _problems(TOOL, document, relations, where)
+        if "acting_for" not in relations.get("agent", {}):
+            yield _at(TOOL, document, "`agent#acting_for` is missing", where)
+    for rule in (PROMPT, RESOURCE):
+        if {rule.user, rule.agent}.isdisjoint(relations.get(rule.type, ())):
+            sentence = f"the model does not govern {rule.type}s, so each is denied; policies/gateway.fga shows `{rule}`"
+            yield Problem(UNGOVERNED, sentence, where, document.schema_place)
+        else:
+            yield from _problems(rule, document, relations, where)
 
 
-def _breaches(can_call: RelationDefinition, relations: Relations, sides: Legs) -> Iterator[str]:
-    operands = _computed_parts(can_call.rewrite)
-    missing = [name for name in _CAN_CALL_PARTS if name not in operands]
+def _problems(rule: Governed, document: Document, relations: Relations, where: str) -> Iterator[Problem]:
+    sides = sides_of(relations).get(str(rule), Legs((), ()))
+    definition = relations[rule.type].get(rule.whole)
+    parts = _computed_parts(definition.rewrite) if definition else ()
+    missing = [name for name in rule.sides if name not in parts]
     if missing:
-        yield f"`tool#can_call` must be an intersection containing `{missing[0]}`"
-    elif "agent_can_call" not in sides.agent or "user_can_call" not in sides.user:
-        yield f"`agent_can_call` must hold only through `{IN_CONTEXT}`, and `user_can_call` must not look at it"
-    if "acting_for" not in relations.get("agent", {}):
-        yield "`agent#acting_for` is missing"
+        yield _at(rule, document, f"`{rule}` must be an intersection containing `{missing[0]}`", where)
+    elif rule.agent not in sides.agent or rule.user not in sides.user:
+        sentence = f"`{rule.agent}` must hold only through `{IN_CONTEXT}`, and `{rule.user}` must not look at it"
+        yield _at(rule, document, sentence, where)
+    elif rule is not TOOL and AVAILABLE not in sides.user:
+        yield _at(rule, document, f"`{rule.type}#{AVAILABLE}` must not look at `{IN_CONTEXT}`", where)
+
+
+def _at(rule: Governed, document: Document, sentence: str, where: str) -> Problem:
+    """At the whole, or at its type where the whole is missing."""
+    kind: TypeDefinition = next(one for one in document.types if one.name == rule.type)
+    whole = next((one for one in kind.relations if one.name == rule.whole), None)
+    if whole is None:
+        return Problem("rule", sentence, file_of(kind.source, where), kind.place)
+    return Problem("rule", sentence, file_of(whole.source or kind.source, where), whole.place)
 
 
 def sides_of(relations: Relations) -> dict[str, Legs]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, Visible, load_model
 from mcp_gateway.model.decision import Decision
-from mcp_gateway.model.ids import AgentId, UserId, tool_id
+from mcp_gateway.model.ids import AgentId, ToolId, UserId, encode, tool_id
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import ResourceRule, ReviewState, Risk, Tool
+from mcp_gateway.model.tool import Kind, ResourceRule, ReviewState, Risk, Tool
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
 
 MODEL = load_model(Path(__file__).parents[3] / "policies")
@@ -41,6 +41,25 @@ def tool(
 ) -> Tool:
     exposed = f"tickets__{name}"
     return Tool(tool_id("tickets", name), "tickets", name, exposed, risk, state, digest, {}, resources)
+
+
+def item(
+    kind: Kind,
+    name: str,
+    risk: Risk = Risk.READ,
+    *,
+    state: ReviewState = ReviewState.APPROVED,
+    resources: tuple[ResourceRule, ...] = (),
+) -> Tool:
+    """A prompt, resource or template of the ticket server, as the catalog has it."""
+    object_type = "prompt" if kind is Kind.PROMPT else "resource"
+    identifier = ToolId(f"{object_type}:tickets/{encode(name)}")
+    return Tool(identifier, "tickets", name, name, risk, state, "d1", {}, resources, kind=kind)
+
+
+PROMPT = item(Kind.PROMPT, "triage")
+RESOURCE = item(Kind.RESOURCE, "ticket://open")
+TEMPLATE = item(Kind.TEMPLATE, "ticket://{id}")
 
 
 def on_ticket(relation: str = "can_read", pointer: str = "/ticket") -> tuple[ResourceRule, ...]:
