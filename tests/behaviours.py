@@ -94,6 +94,26 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_upstream_transports.py::test_an_upstream_that_is_no_longer_configured_is_unavailable",
     ),
     Promise(
+        "Any method reaches the upstream as it was permitted.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_any_method_reaches_the_upstream_as_it_was_permitted",
+    ),
+    Promise(
+        "A resource that is not there is the upstreams own answer.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_resource_that_is_not_there_is_the_upstreams_own_answer",
+    ),
+    Promise(
+        "A method the upstream lacks is a plain answer.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_method_the_upstream_lacks_is_a_plain_answer",
+    ),
+    Promise(
+        "A legacy upstream hears of subscriptions in the callers session.",
+        "upstream: the contract of every transport",
+        "contract/test_upstream_transports.py::test_a_legacy_upstream_hears_of_subscriptions_in_the_callers_session",
+    ),
+    Promise(
         "User and agent and tool together answer yes.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_user_and_agent_and_tool_together_answer_yes",

@@ -15,7 +15,14 @@ import orjson
 from mcp_gateway import __version__
 from mcp_gateway.errors import InvalidArguments, UpstreamProtocolError
 from mcp_gateway.model.call import Answer, Era, Permit
-from mcp_gateway.protocol import LATEST_LEGACY_VERSION, META_SERVER_INFO, META_VERSION, MODERN_VERSION
+from mcp_gateway.protocol import (
+    LATEST_LEGACY_VERSION,
+    META_CAPABILITIES,
+    META_SERVER_INFO,
+    META_VERSION,
+    MODERN_VERSION,
+)
+from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, TASKS, Capabilities, for_modern
 
 Message: TypeAlias = dict[str, Any]
 
@@ -24,13 +31,10 @@ META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 MODERN_META: Mapping[str, Any] = {
     META_VERSION: MODERN_VERSION,
     "io.modelcontextprotocol/clientInfo": GATEWAY_INFO,
-    "io.modelcontextprotocol/clientCapabilities": {},
+    META_CAPABILITIES: {},
 }
-INITIALIZE: Mapping[str, Any] = {
-    "protocolVersion": LATEST_LEGACY_VERSION,
-    "capabilities": {},
-    "clientInfo": GATEWAY_INFO,
-}
+OWN_META: Mapping[str, Any] = {**MODERN_META, META_CAPABILITIES: EVERYTHING}
+"""Of the gateway's own questions: what exists, whoever may be asked during a call of it."""
 
 METHOD_NOT_FOUND = -32601
 _LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
@@ -38,7 +42,12 @@ _MAX_TRACE = 512
 _MAX_ERROR_MESSAGE = 1_000
 _MAX_ERROR_DATA = 8 * 1024
 _RESERVED_CODES = range(-32099, -32019)
-"""Between two peers of the protocol: they speak of our envelope, never of the client's."""
+"""Between two peers of the protocol: they speak of our envelope, never of the client's, but for the next."""
+_MISSING_CAPABILITY = -32021
+_URL_ELICITATION_REQUIRED = -32042
+"""Of 2025-11-25, from before the codes were reserved."""
+_WITH_INPUT = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""May be answered by `input_required` (MCP 2026-07-28 basic/patterns/mrtr)."""
 
 _prefix = secrets.token_hex(8)
 _numbers = itertools.count(1)
@@ -65,10 +74,17 @@ def reply(to: Message) -> bytes:
     return _encode({"jsonrpc": "2.0", "id": to["id"], "error": error})
 
 
+def initialize(capabilities: Capabilities) -> Mapping[str, Any]:
+    """`params` that say what the session's callers can be asked."""
+    return {"protocolVersion": LATEST_LEGACY_VERSION, "capabilities": capabilities, "clientInfo": GATEWAY_INFO}
+
+
 def call_params(permit: Permit, token: str, era: Era) -> Message:
-    """`params` of the upstream's `tools/call`; `token` is our progress token, sent only if the client sent one."""
+    """`params` for the upstream; `token` is our progress token, sent only if the client sent one."""
     client = permit.request.meta
     meta: Message = dict(MODERN_META) if era is Era.MODERN else {}
+    if permit.request.capabilities and era is Era.MODERN:
+        meta[META_CAPABILITIES] = for_modern(permit.request.capabilities, permit.request.era)
     for key in ("traceparent", "tracestate"):
         value = client.get(key)
         if isinstance(value, str) and len(value) <= _MAX_TRACE:
@@ -78,7 +94,10 @@ def call_params(permit: Permit, token: str, era: Era) -> Message:
         meta[META_LOG_LEVEL] = level
     if permit.request.progress_token is not None:
         meta["progressToken"] = token
-    params: Message = {"name": permit.tool.name, "arguments": permit.arguments}
+    if permit.params is None:
+        params: Message = {"name": permit.tool.name, "arguments": permit.arguments}
+    else:
+        params = dict(permit.params)
     if meta:
         params["_meta"] = meta
     return params
@@ -107,20 +126,44 @@ def is_request(message: Message) -> bool:
     return is_call(message) and "id" in message
 
 
-def answer(message: Message, request_id: str, era: Era) -> Answer:
-    """The answer to our request and to nothing else; raises UpstreamProtocolError."""
+def answer(message: Message, request_id: str, era: Era, permit: Permit | None = None) -> Answer:
+    """The answer to our request and to nothing else; raises UpstreamProtocolError.
+
+    `permit` is None for questions of our own.
+    """
     if message.get("id") != request_id:
         raise UpstreamProtocolError("the upstream answered another request")
     if ("result" in message) == ("error" in message):
         raise UpstreamProtocolError("the upstream's answer has not exactly one of result and error")
     if "error" in message:
-        return Answer(result=None, error=sanitised(message["error"]), era=era)
+        return Answer(result=None, error=sanitised(message["error"], era, permit), era=era)
     result: object = message["result"]
     if not isinstance(result, dict):
         raise UpstreamProtocolError("the upstream's result is not an object")
-    if cast("Message", result).get("resultType", "complete") != "complete":
-        raise UpstreamProtocolError("the upstream's result is of a type that is not supported")
-    return Answer(result=cast("Message", result), error=None, era=era)
+    found = cast("Message", result)
+    if found.get("resultType", "complete") != "complete" and (era is Era.LEGACY or not _may_be(found, permit)):
+        raise UpstreamProtocolError("the upstream's result is of a type that is not supported here")
+    return Answer(result=found, error=None, era=era)
+
+
+def _may_be(found: Message, permit: Permit | None) -> bool:
+    """Whether a result that is not complete may answer this request."""
+    if permit is None:
+        return False
+    kind = found["resultType"]
+    if kind == "input_required":
+        return permit.method in _WITH_INPUT and _can_go_on(found)
+    if kind == "task" and permit.method == "tools/call":
+        return TASKS in for_modern(permit.request.capabilities, permit.request.era).get("extensions", NOTHING)
+    return False
+
+
+def _can_go_on(found: Message) -> bool:
+    """There is something to ask the client, or to come back with."""
+    requests, state = found.get("inputRequests"), found.get("requestState")
+    if requests is None and state is None:
+        return False
+    return isinstance(requests, dict | None) and isinstance(state, str | None)
 
 
 def result(found: Answer) -> Mapping[str, Any]:
@@ -138,7 +181,7 @@ def server_info(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return cast("Message", info) if isinstance(info, dict) else {}
 
 
-def sanitised(error: object) -> Message:
+def sanitised(error: object, era: Era, permit: Permit | None = None) -> Message:
     """An upstream's error object, cut to what is safe to pass on."""
     if not isinstance(error, dict):
         raise UpstreamProtocolError("the upstream's error is not an object")
@@ -146,12 +189,29 @@ def sanitised(error: object) -> Message:
     code, message = fields.get("code"), fields.get("message")
     if type(code) is not int or not isinstance(message, str):
         raise UpstreamProtocolError("the upstream's error has no code or no message")
-    if code in _RESERVED_CODES:
+    if code in _RESERVED_CODES and not _is_for_the_client(code, fields.get("data"), era, permit):
         raise UpstreamProtocolError(f"the upstream refused our envelope with code {code}")
     passed: Message = {"code": code, "message": _printable(message[:_MAX_ERROR_MESSAGE])}
     if fields.get("data") is not None and len(_encode(fields["data"])) <= _MAX_ERROR_DATA:
         passed["data"] = fields["data"]
     return passed
+
+
+def _is_for_the_client(code: int, data: object, era: Era, permit: Permit | None) -> bool:
+    """A missing capability is the client's, as we forward what it declares; a legacy client may have to open a URL."""
+    if permit is None:
+        return False
+    if era is Era.LEGACY:
+        return code == _URL_ELICITATION_REQUIRED
+    return code == _MISSING_CAPABILITY and _names_capabilities(data)
+
+
+def _names_capabilities(data: object) -> bool:
+    match data:
+        case {"requiredCapabilities": dict()}:
+            return True
+        case _:
+            return False
 
 
 def _printable(text: str) -> str:

@@ -17,9 +17,9 @@ from pyreqwest.response import Response
 from mcp_gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Risk
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.capabilities import EVERYTHING, Capabilities, told
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
@@ -55,9 +55,9 @@ class LegacySession:
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
-        body = envelope.request(request_id, "tools/call", envelope.call_params(permit, request_id, Era.LEGACY))
+        body = envelope.request(request_id, permit.method, envelope.call_params(permit, request_id, Era.LEGACY))
         try:
-            return await self._post(request_id, body, Relay(permit, caller, request_id), permit.tool.risk)
+            return await self._post(request_id, body, Relay(permit, caller, request_id), permit)
         except (anyio.get_cancelled_exc_class(), UpstreamTimeout):
             # The HTTP client's deadline may come before the caller's; the upstream works on in either case.
             await self._cancel(request_id)
@@ -74,22 +74,22 @@ class LegacySession:
             with suppress(GatewayError):  # the server ends idle sessions itself
                 await self._http.delete(self._headers)
 
-    async def _post(self, request_id: str, body: bytes, hear: Hear, risk: Risk | None) -> Answer:
+    async def _post(self, request_id: str, body: bytes, hear: Hear, permit: Permit | None) -> Answer:
         reading = Reading(request_id, limit=self._limit, hear=hear, serve=self._serve)
 
         async def consume(response: Response) -> Answer:
-            return self._judged(response.status, await reading.message(response), request_id, risk)
+            return self._judged(response.status, await reading.message(response), request_id, permit)
 
         return await self._http.post(self._headers, body, consume)
 
-    def _judged(self, status: int, message: Message | None, request_id: str, risk: Risk | None) -> Answer:
+    def _judged(self, status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
         if status == 404 and self._has_id:
             raise SessionLost
         if refuses_legacy(status, error_code(message)):
             raise EraContradicted(f"the upstream answered HTTP {status} to a legacy request")
         if message is None:
-            raise failure_of(status, risk)
-        return envelope.answer(message, request_id, Era.LEGACY)
+            raise failure_of(status, permit.tool.risk if permit else None)
+        return envelope.answer(message, request_id, Era.LEGACY, permit)
 
     async def _serve(self, message: Message) -> None:
         await self._http.post(self._headers, envelope.reply(message), _discard)
@@ -122,7 +122,7 @@ class LegacyLeg:
         )
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
-        who = self._owner(permit.principal)
+        who = self._owner(permit.principal, permit.request.capabilities)
         try:
             return await self._once(who, permit, caller)
         except SessionLost:
@@ -133,7 +133,7 @@ class LegacyLeg:
             raise UpstreamUnavailable("the upstream loses sessions as fast as they are opened") from exc
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        who = self._owner(None)
+        who = self._owner(None, EVERYTHING)
         async with self._sessions.lease(who) as session:
             try:
                 return await session.ask(method, params)
@@ -142,7 +142,7 @@ class LegacyLeg:
                 raise UpstreamUnavailable("the upstream lost the session") from exc
 
     async def hello(self) -> Hello:
-        async with self._sessions.lease(self._owner(None)) as session:
+        async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
             return session.hello
 
     def sweep(self) -> None:
@@ -159,13 +159,13 @@ class LegacyLeg:
                 self._sessions.forget(who, session)
                 raise
 
-    def _owner(self, principal: Principal | None) -> Owner:
-        return owner(principal, self._credentials.current().version, shared=self._shared)
+    def _owner(self, principal: Principal | None, said: Capabilities) -> Owner:
+        return owner(principal, self._credentials.current().version, said, shared=self._shared)
 
-    async def _begin(self, _who: Owner) -> LegacySession:
+    async def _begin(self, who: Owner) -> LegacySession:
         credential = list(self._credentials.current().headers)
         request_id = envelope.new_id()
-        body = envelope.request(request_id, "initialize", envelope.INITIALIZE)
+        body = envelope.request(request_id, "initialize", envelope.initialize(told(who.capabilities)))
         reading = Reading(request_id, limit=self._limits.response_bytes)
 
         async def consume(response: Response) -> tuple[Mapping[str, Any], str | None]:

@@ -12,7 +12,7 @@ from typing import Any
 from pyreqwest.response import Response
 
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
-from mcp_gateway.model.tool import Risk, Tool
+from mcp_gateway.model.tool import Tool
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.credentials import Credentials
@@ -26,6 +26,7 @@ from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sdk import HeaderMap, encode_header_value, mirrored, mirrored_properties
 
 _VERSION_HEADER = ("mcp-protocol-version", MODERN_VERSION)
+_NAMES = ("name", "uri", "taskId")
 _MAX_KEPT = 20_000
 
 
@@ -40,16 +41,18 @@ class ModernLeg:
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
-        body = envelope.request(request_id, "tools/call", envelope.call_params(permit, request_id, Era.MODERN))
-        fixed, properties = self._headers_of(permit.tool)
-        headers = [*fixed, *self._credentials.current().headers]
-        if properties:
-            headers += mirrored(properties, permit.arguments)
+        body = envelope.request(request_id, permit.method, envelope.call_params(permit, request_id, Era.MODERN))
+        if permit.method == "tools/call":
+            fixed, properties = self._headers_of(permit.tool)
+            headers = [*fixed, *self._credentials.current().headers]
+            if properties:
+                headers += mirrored(properties, permit.arguments)
+        else:
+            headers = [*_headers_for(permit), *self._credentials.current().headers]
         reading = Reading(request_id, limit=self._limits.response_bytes, hear=Relay(permit, caller, request_id))
-        risk = permit.tool.risk
 
         async def consume(response: Response) -> Answer:
-            return _judged(response.status, await reading.message(response), request_id, risk)
+            return _judged(response.status, await reading.message(response), request_id, permit)
 
         return await self._http.post(headers, body, consume)
 
@@ -81,7 +84,7 @@ class ModernLeg:
     def _question(self, method: str, params: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]], bytes, Reading]:
         request_id = envelope.new_id()
         headers = [_VERSION_HEADER, ("mcp-method", method), *self._credentials.current().headers]
-        body = envelope.request(request_id, method, {**params, "_meta": envelope.MODERN_META})
+        body = envelope.request(request_id, method, {**params, "_meta": envelope.OWN_META})
         return request_id, headers, body, Reading(request_id, limit=self._limits.response_bytes)
 
     def _headers_of(self, tool: Tool) -> tuple[list[tuple[str, str]], HeaderMap]:
@@ -97,10 +100,18 @@ class ModernLeg:
         return kept
 
 
-def _judged(status: int, message: Message | None, request_id: str, risk: Risk | None) -> Answer:
+def _headers_for(permit: Permit) -> list[tuple[str, str]]:
+    """Of everything that is no tool: `Mcp-Name` is the one thing the request names, if it names one."""
+    headers = [_VERSION_HEADER, ("mcp-method", permit.method)]
+    params = permit.params or {}
+    name = next((params[key] for key in _NAMES if key in params), None)
+    return [*headers, ("mcp-name", encode_header_value(name))] if isinstance(name, str) else headers
+
+
+def _judged(status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
     code = error_code(message)
     if refuses_modern(status, code):
         raise EraContradicted(f"the upstream answered HTTP {status} to a modern request")
     if message is None:
-        raise failure_of(status, risk)
-    return envelope.answer(message, request_id, Era.MODERN)
+        raise failure_of(status, permit.tool.risk if permit else None)
+    return envelope.answer(message, request_id, Era.MODERN, permit)

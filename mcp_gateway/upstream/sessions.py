@@ -1,7 +1,7 @@
 """What a legacy upstream makes us hold open: sessions and processes, each for one owner, bounded, ended when idle.
 
-An owner is (credential version, user, agent), or the credential alone when the entry's reviewer
-stated that the server keeps nothing per session. Two owners never share.
+An owner is (credential version, user, agent, what the client can be asked), or the credential alone
+when the entry's reviewer stated that the server keeps nothing per session. Two owners never share.
 """
 
 from __future__ import annotations
@@ -10,14 +10,21 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import anyio
 
 from mcp_gateway.errors import LimitExceeded
 from mcp_gateway.model.principal import Principal
+from mcp_gateway.upstream.capabilities import Capabilities, for_legacy
 
-Owner: TypeAlias = tuple[str, str, str]
+
+class Owner(NamedTuple):
+    credential: str
+    user: str
+    agent: str
+    capabilities: str
+    """What the upstream is told at the beginning, as `capabilities.for_legacy` made it."""
 
 
 class Session(Protocol):
@@ -32,11 +39,14 @@ class Session(Protocol):
 S = TypeVar("S", bound=Session)
 
 
-def owner(principal: Principal | None, credential: str, *, shared: bool) -> Owner:
-    """`principal` is None for the gateway's own questions."""
-    if shared or principal is None:
-        return (credential, "", "")
-    return (credential, principal.user, principal.agent)
+def owner(principal: Principal | None, credential: str, said: Capabilities, *, shared: bool) -> Owner:
+    """`principal` is None for the gateway's own questions. Who shares is told none: a question there has no caller."""
+    if shared:
+        return Owner(credential, "", "", "")
+    capabilities = for_legacy(said) if said else ""
+    if principal is None:
+        return Owner(credential, "", "", capabilities)
+    return Owner(credential, principal.user, principal.agent, capabilities)
 
 
 @dataclass(slots=True)

@@ -14,13 +14,15 @@ from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import UpstreamProtocolError
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
+from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import StdioTransport, Upstream
 from mcp_gateway.protocol import LEGACY_VERSIONS, MODERN_VERSION
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.capabilities import EVERYTHING, Capabilities, told
 from mcp_gateway.upstream.child import Child
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
-from mcp_gateway.upstream.reading import Hear, ignore
+from mcp_gateway.upstream.reading import ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
 
@@ -39,9 +41,9 @@ class StdioSession:
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         request_id = envelope.new_id()
         params = envelope.call_params(permit, request_id, self.hello.era)
-        return await _exchange(
-            self._child, request_id, "tools/call", params, hear=Relay(permit, caller, request_id), era=self.hello.era
-        )
+        hear = Relay(permit, caller, request_id)
+        message = await self._child.request(request_id, method=permit.method, params=params, hear=hear)
+        return envelope.answer(message, request_id, self.hello.era, permit)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return envelope.result(await _asked(self._child, method, params, self.hello.era))
@@ -69,15 +71,15 @@ class StdioLink:
         return False
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
-        async with self._sessions.lease(owner(permit.principal, "", shared=self._shared)) as session:
+        async with self._sessions.lease(self._owner(permit.principal, permit.request.capabilities)) as session:
             return await session.call(permit, caller)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        async with self._sessions.lease(owner(None, "", shared=self._shared)) as session:
+        async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
             return await session.ask(method, params)
 
     async def hello(self) -> Hello:
-        async with self._sessions.lease(owner(None, "", shared=self._shared)) as session:
+        async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
             return session.hello
 
     async def sweep(self) -> None:
@@ -88,18 +90,21 @@ class StdioLink:
             for session in self._sessions.drain():
                 closing.start_soon(session.aclose)
 
-    async def _begin(self, _who: Owner) -> StdioSession:
+    def _owner(self, principal: Principal | None, said: Capabilities) -> Owner:
+        return owner(principal, "", said, shared=self._shared)
+
+    async def _begin(self, who: Owner) -> StdioSession:
         child = Child(self._upstream.name, self._transport, shared=self._shared, limit=self._limits.response_bytes)
         await self._tasks.start(child.run)
         try:
-            return StdioSession(child, await self._greeting(child))
+            return StdioSession(child, await self._greeting(child, told(who.capabilities)))
         except BaseException:
             self._tasks.start_soon(child.aclose)
             raise
 
-    async def _greeting(self, child: Child) -> Hello:
+    async def _greeting(self, child: Child, capabilities: Capabilities) -> Hello:
         if self._upstream.protocol != "modern":
-            introduced = await _asked(child, "initialize", envelope.INITIALIZE, Era.LEGACY)
+            introduced = await _asked(child, "initialize", envelope.initialize(capabilities), Era.LEGACY)
             if introduced.result is not None:
                 await child.notify("notifications/initialized")
                 return _legacy_hello(introduced.result)
@@ -118,12 +123,7 @@ def _legacy_hello(found: Mapping[str, Any]) -> Hello:
 
 async def _asked(child: Child, method: str, params: Mapping[str, Any], era: Era) -> Answer:
     if era is Era.MODERN:
-        params = {**params, "_meta": envelope.MODERN_META}
-    return await _exchange(child, envelope.new_id(), method, params, hear=ignore, era=era)
-
-
-async def _exchange(
-    child: Child, request_id: str, method: str, params: Mapping[str, Any], *, hear: Hear, era: Era
-) -> Answer:
-    message = await child.request(request_id, method=method, params=params, hear=hear)
+        params = {**params, "_meta": envelope.OWN_META}
+    request_id = envelope.new_id()
+    message = await child.request(request_id, method=method, params=params, hear=ignore)
     return envelope.answer(message, request_id, era)

@@ -14,6 +14,7 @@ import pytest
 from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamTimeout
 from mcp_gateway.model.call import Answer, Era
 from mcp_gateway.upstream import Limits, Upstreams
+from tests.support.offers import NOWHERE
 from tests.support.upstreams import TOOLS, Heard, RunningUpstream, permit_for, running_upstream, stdio_upstream
 
 pytestmark = pytest.mark.anyio
@@ -174,6 +175,57 @@ async def test_calls_at_once_get_their_own_answers(start: Start) -> None:
             for number in range(30):
                 tasks.start_soon(call, number)
     assert answers == {number: str(number) for number in range(30)}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "field", "found"),
+    [
+        ("resources/read", {"uri": "notes://täglich"}, "contents", "what notes://täglich says"),
+        ("prompts/get", {"name": "greet", "arguments": {"name": "Mira"}}, "messages", 'greet {\\"name\\": \\"Mira\\"}'),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {"name": "name", "value": "Mi"}},
+            "completion",
+            "Mira",
+        ),
+    ],
+)
+async def test_any_method_reaches_the_upstream_as_it_was_permitted(
+    start: Start, method: str, params: dict[str, Any], field: str, found: str
+) -> None:
+    async with start() as (upstreams, upstream):
+        permit = permit_for(upstream.entry, "anything", method=method, params=params)
+        answer = await upstreams.forward(permit, Heard())
+    assert answer.error is None and answer.result is not None
+    assert found in json.dumps(answer.result[field], ensure_ascii=False)
+
+
+async def test_a_resource_that_is_not_there_is_the_upstreams_own_answer(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        permit = permit_for(upstream.entry, NOWHERE, method="resources/read", params={"uri": NOWHERE})
+        answer = await upstreams.forward(permit, Heard())
+    assert answer.error is not None
+    assert answer.error["code"] == -32002 and answer.error["data"] == {"uri": NOWHERE}
+
+
+async def test_a_method_the_upstream_lacks_is_a_plain_answer(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        permit = permit_for(upstream.entry, "t-1", method="tasks/get", params={"taskId": "t-1"})
+        answer = await upstreams.forward(permit, Heard())
+        again = await upstreams.forward(permit_for(upstream.entry, "echo", {"text": "on"}), Heard())
+    assert answer.error is not None and answer.error["code"] == -32601
+    assert text_of(again) == "on"
+
+
+async def test_a_legacy_upstream_hears_of_subscriptions_in_the_callers_session(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        hello = await upstreams.probe(upstream.entry)
+        for method in ("resources/subscribe", "resources/unsubscribe"):
+            permit = permit_for(upstream.entry, "notes://today", method=method, params={"uri": "notes://today"})
+            answer = await upstreams.forward(permit, Heard())
+            assert (answer.error is None) == (hello.era is Era.LEGACY)
+    heard = [event for event in upstream.record.events() if "subscribe" in event and not event.startswith("http")]
+    assert heard == (["subscribe notes://today", "unsubscribe notes://today"] if hello.era is Era.LEGACY else [])
 
 
 async def test_an_upstream_that_is_no_longer_configured_is_unavailable(start: Start) -> None:

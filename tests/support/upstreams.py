@@ -15,7 +15,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ from mcp_gateway.model.decision import allow
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, StdioTransport, Tool, ToolPolicy, Upstream
+from tests.support.offers import offers
 
 Era: TypeAlias = Literal["modern", "legacy", "both"]
 MODERN = b"2026-07-28"
@@ -134,6 +135,9 @@ def permit_for(
     progress_token: str | int | None = None,
     meta: dict[str, Any] | None = None,
     era: CallEra = CallEra.LEGACY,
+    capabilities: Mapping[str, Any] | None = None,
+    method: str = "tools/call",
+    params: Mapping[str, Any] | None = None,
 ) -> Permit:
     """A permit as the gateway would make it for an allowed call."""
     definition = {"name": tool, "inputSchema": TOOLS.get(tool, _OBJECT)}
@@ -146,6 +150,7 @@ def permit_for(
             progress_token=progress_token,
             meta=meta or {},
             client_session=None,
+            capabilities=capabilities or {},
         ),
         principal=Principal(
             user=user_id("local", user),
@@ -168,11 +173,15 @@ def permit_for(
         ),
         arguments=arguments or {},
         decision=allow(),
+        method=method,
+        params=params,
     )
 
 
 class Heard:
     """A client that keeps what it is told, and cannot be asked."""
+
+    asked: Sequence[str] = ()
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -235,6 +244,7 @@ def sdk_server(record: Record, *, page_size: int = 4) -> Server[dict[str, Any]]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         get_tool_input_schema=TOOLS.get,
+        **offers(record),
     )
 
 

@@ -9,15 +9,16 @@ import orjson
 import pytest
 
 from mcp_gateway.errors import InvalidArguments, UpstreamProtocolError
-from mcp_gateway.model.call import Era
+from mcp_gateway.model.call import Era, Permit
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.capabilities import TASKS
 from tests.support.upstreams import http_entry, permit_for
 
 ENTRY = http_entry("sample", "http://127.0.0.1:1/mcp")
 
 
-def answered(**message: Any) -> Any:
-    return envelope.answer({"jsonrpc": "2.0", "id": "a", **message}, "a", Era.MODERN)
+def answered(era: Era = Era.MODERN, permit: Permit | None = None, **message: Any) -> Any:
+    return envelope.answer({"jsonrpc": "2.0", "id": "a", **message}, "a", era, permit)
 
 
 def test_a_modern_call_says_who_we_are_and_hides_who_the_client_is() -> None:
@@ -115,6 +116,76 @@ def test_an_error_object_is_passed_on_cut_to_size() -> None:
 def test_an_error_about_our_envelope_never_reaches_the_client(code: int) -> None:
     with pytest.raises(UpstreamProtocolError):
         answered(error={"code": code, "message": "x"})
+
+
+MISSING: dict[str, Any] = {"code": -32021, "message": "x", "data": {"requiredCapabilities": {"sampling": {}}}}
+URL_FIRST: dict[str, Any] = {"code": -32042, "message": "x", "data": {"elicitations": []}}
+
+
+def test_a_capability_the_client_lacks_is_the_clients_to_hear_of() -> None:
+    assert answered(permit=permit_for(ENTRY, "echo"), error=MISSING).error == MISSING
+    with pytest.raises(UpstreamProtocolError):
+        answered(error=MISSING)  # a question of our own
+    with pytest.raises(UpstreamProtocolError):
+        answered(permit=permit_for(ENTRY, "echo"), error={**MISSING, "data": {"requiredCapabilities": "all"}})
+
+
+def test_a_legacy_client_may_have_to_open_a_url_first() -> None:
+    assert answered(Era.LEGACY, permit_for(ENTRY, "echo"), error=URL_FIRST).error == URL_FIRST
+    for era, permit in ((Era.MODERN, permit_for(ENTRY, "echo")), (Era.LEGACY, None)):
+        with pytest.raises(UpstreamProtocolError):
+            answered(era, permit, error=URL_FIRST)
+
+
+@pytest.mark.parametrize(
+    ("method", "accepted"),
+    [
+        ("tools/call", True),
+        ("prompts/get", True),
+        ("resources/read", True),
+        ("tasks/get", False),
+        ("completion/complete", False),
+    ],
+)
+def test_only_three_methods_may_be_answered_by_questions(method: str, accepted: bool) -> None:
+    result = {"resultType": "input_required", "requestState": "s"}
+    permit = permit_for(ENTRY, "echo", method=method, params={})
+    if accepted:
+        assert answered(permit=permit, result=result).result == result
+        with pytest.raises(UpstreamProtocolError):
+            answered(Era.LEGACY, permit, result=result)
+    else:
+        with pytest.raises(UpstreamProtocolError):
+            answered(permit=permit, result=result)
+
+
+@pytest.mark.parametrize(
+    ("method", "era", "extensions", "accepted"),
+    [
+        ("tools/call", Era.MODERN, {TASKS: {}}, True),
+        ("tools/call", Era.MODERN, {}, False),
+        ("tools/call", Era.LEGACY, {TASKS: {}}, False),
+        ("prompts/get", Era.MODERN, {TASKS: {}}, False),
+    ],
+)
+def test_a_task_may_answer_a_modern_client_that_declared_them_when_it_calls_a_tool(
+    method: str, era: Era, extensions: dict[str, Any], accepted: bool
+) -> None:
+    permit = permit_for(ENTRY, "echo", era=era, method=method, capabilities={"extensions": extensions})
+    result = {"resultType": "task", "taskId": "t"}
+    if accepted:
+        assert answered(permit=permit, result=result).result == result
+    else:
+        with pytest.raises(UpstreamProtocolError):
+            answered(permit=permit, result=result)
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"requestState": 7}, {"inputRequests": []}, {"inputRequests": {}, "requestState": {}}]
+)
+def test_questions_that_cannot_be_answered_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        answered(permit=permit_for(ENTRY, "echo"), result={"resultType": "input_required", **fields})
 
 
 def test_a_ping_is_answered_and_anything_else_the_upstream_asks_is_refused() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -37,14 +39,24 @@ class House:
         return self.begun[-1]
 
     async def use(self, who: str) -> Room:
-        async with self.sessions.lease((who, "", "")) as room:
+        async with self.sessions.lease(named(who)) as room:
             return room
+
+
+def named(credential: str) -> Owner:
+    return Owner(credential, "", "", "")
 
 
 def test_a_session_is_the_principals_own_unless_the_reviewer_allowed_sharing() -> None:
     principal = PERMIT.principal
-    assert owner(principal, "v", shared=False) == ("v", principal.user, principal.agent)
-    assert owner(principal, "v", shared=True) == owner(None, "v", shared=False) == ("v", "", "")
+    assert owner(principal, "v", {}, shared=False) == ("v", principal.user, principal.agent, "")
+    assert owner(principal, "v", {}, shared=True) == owner(None, "v", {}, shared=False) == ("v", "", "", "")
+
+
+def test_what_a_client_can_be_asked_has_a_session_of_its_own_and_who_shares_is_told_none() -> None:
+    asked: dict[str, Any] = {"sampling": {}}
+    assert owner(PERMIT.principal, "v", asked, shared=False) != owner(PERMIT.principal, "v", {}, shared=False)
+    assert owner(PERMIT.principal, "v", asked, shared=True) == owner(PERMIT.principal, "v", {}, shared=True)
 
 
 async def test_one_owners_calls_share_a_session_and_anothers_do_not() -> None:
@@ -75,7 +87,7 @@ async def test_over_the_limit_the_longest_idle_session_ends() -> None:
 
 async def test_when_every_session_is_in_use_a_new_owner_is_refused() -> None:
     house = House(limit=1)
-    async with house.sessions.lease(("a", "", "")):
+    async with house.sessions.lease(named("a")):
         with pytest.raises(LimitExceeded) as caught:
             await house.use("b")
     assert caught.value.code == "limit.overload"
@@ -85,6 +97,6 @@ async def test_when_every_session_is_in_use_a_new_owner_is_refused() -> None:
 async def test_sweeping_ends_idle_sessions_and_spares_used_ones() -> None:
     house = House(idle_seconds=-1)
     idle = await house.use("a")
-    async with house.sessions.lease(("b", "", "")):
+    async with house.sessions.lease(named("b")):
         house.sessions.sweep()
     assert house.ended == [idle]
