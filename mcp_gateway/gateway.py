@@ -139,6 +139,11 @@ class Gateway:
         who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience, "name": name}
         await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
+    def asker(self, called: Called) -> str | None:
+        """The server that `called` reached, where the endpoint alone does not say it."""
+        request, name, _ = called
+        return None if request.endpoint else self.catalog.resolve(None, name).server
+
     def has_endpoint(self, endpoint: str | None) -> bool:
         return self.catalog.has_endpoint(endpoint)
 

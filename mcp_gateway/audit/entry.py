@@ -43,6 +43,7 @@ class Entry:
         "_answer",
         "_arguments",
         "_began",
+        "_caller",
         "_everything_durable",
         "_forwarded_at",
         "_intent",
@@ -80,6 +81,7 @@ class Entry:
         self._intent = 0
         self._sent = False
         self._answer: Answer | None = None
+        self._caller: Caller | None = None
         self._began = 0
         self._forwarded_at = 0
 
@@ -99,6 +101,7 @@ class Entry:
             if self._is_durable(permit.tool):
                 await self._writer.durable()
             self._sent = True
+            self._caller = caller
             self._forwarded_at = perf_counter_ns()
             self._answer = answer = await forward(permit, caller)
             return answer
@@ -171,6 +174,8 @@ class Entry:
         fields.update(outcome=ending.outcome, code=ending.code, sent=self._sent)
         if self._sent:
             fields["upstream_us"] = (perf_counter_ns() - self._forwarded_at) // 1000
+        if self._caller is not None and self._caller.asked:
+            self._named["questions"] = list(self._caller.asked)
         return fields
 
     def _ending(self, tool: Tool, exc: BaseException | None) -> Ending:

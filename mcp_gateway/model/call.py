@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -70,6 +70,11 @@ class Answer:
 
 class Caller(Protocol):
     """The client that waits for an answer, as far as an upstream may reach it meanwhile."""
+
+    @property
+    def asked(self) -> Sequence[str]:
+        """What it was asked so far and what came of it, by method and outcome only: for the audit."""
+        ...
 
     async def notify(self, message: Mapping[str, Any], /) -> None:
         """Send one JSON-RPC notification (`{"method": …, "params": …}`) of this call."""

@@ -15,9 +15,10 @@ import anyio
 
 from mcp_gateway.errors import BadRequest, GatewayError, InsufficientScope, Unauthenticated
 from mcp_gateway.model.call import Era
+from mcp_gateway.protocol import MODERN_VERSIONS
 from mcp_gateway.transport import legacy, modern
 from mcp_gateway.transport.challenge import endpoint_path, unauthenticated_body
-from mcp_gateway.transport.classify import era_of
+from mcp_gateway.transport.classify import VERSION_HEADER, era_of
 from mcp_gateway.transport.edge import read_headers
 from mcp_gateway.transport.exchange import Exchange, Parts
 from mcp_gateway.transport.inflight import Flight, Receive
@@ -84,6 +85,9 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
         exchange.message = message = parse_message(await _body(exchange, receive))
         if flight.has_taken_its_time():
             await exchange.parts.gateway.still_stands(exchange.reply.request_id, exchange.principal)
+        if "method" not in message:
+            await _response(exchange)
+            return
         exchange.reply.message_id = message.get("id")
         exchange.era = era_of(message, headers)
         if "id" in message:
@@ -108,7 +112,7 @@ async def _request(exchange: Exchange, receive: Receive) -> None:
         await modern.answer(exchange)
     else:
         # A legacy client that leaves has not cancelled (MCP 2025-11-25 transports), so nobody watches.
-        exchange.flight.arrived()
+        exchange.flight.arrived(receive)
         await legacy.answer(exchange)
 
 
@@ -117,6 +121,14 @@ async def _notification(exchange: Exchange) -> None:
         session = exchange.session()
         if exchange.message["method"] == "notifications/cancelled":
             _cancel(exchange, session.digest)
+    await exchange.reply.empty(202)
+
+
+async def _response(exchange: Exchange) -> None:
+    """An answer to what we asked; whether anybody waits for it is not told (MCP 2025-11-25 basic/transports)."""
+    if exchange.headers.get(VERSION_HEADER) in MODERN_VERSIONS:
+        raise BadRequest("this protocol version has no responses from clients; send the request again with them")
+    exchange.parts.questions.answer(exchange.session().digest, exchange.message)
     await exchange.reply.empty(202)
 
 

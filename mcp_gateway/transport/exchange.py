@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import orjson
 
 from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError, UpstreamProtocolError
@@ -14,6 +15,7 @@ from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
+from mcp_gateway.transport.asking import Conversation, Questions
 from mcp_gateway.transport.challenge import challenge
 from mcp_gateway.transport.classify import capabilities_of, meta_of, progress_token
 from mcp_gateway.transport.edge import Network, Origins, forwarded_for
@@ -39,12 +41,15 @@ class Parts:
     max_body_bytes: int
     trusted_proxies: Sequence[Network] = ()
     """Whose `X-Forwarded-For` counts."""
+    questions: Questions = field(default_factory=Questions)
 
 
 class Exchange:
     """Filled in as the door learns more; the attributes below the blank line exist once the step has passed."""
 
     __slots__ = (
+        "_asked_as",
+        "_conversation",
         "called",
         "endpoint",
         "era",
@@ -66,6 +71,8 @@ class Exchange:
         self.origin = ""
         self.peer: str | None = None
         self.called: Called | None = None
+        self._asked_as: Request | None = None
+        self._conversation: Conversation | None = None
 
         self.headers: Mapping[str, str]
         self.principal: Principal
@@ -82,7 +89,7 @@ class Exchange:
     def request(self, version: str, session: Session | None = None) -> Request:
         """The client's request as the rooms see it."""
         params = self.params
-        return Request(
+        self._asked_as = made = Request(
             id=self.reply.request_id,
             era=self.era,
             protocol_version=version,
@@ -94,6 +101,7 @@ class Exchange:
             address=self._address(),
             capabilities=session.capabilities if session else capabilities_of(params),
         )
+        return made
 
     def _address(self) -> str | None:
         """Where the request comes from: the connection's other end, or what a trusted proxy there says."""
@@ -123,9 +131,34 @@ class Exchange:
     async def notify(self, message: Mapping[str, Any], /) -> None:
         await self.reply.notify(message)
 
+    @property
+    def asked(self) -> Sequence[str]:
+        return self._conversation.asked if self._conversation else ()
+
     async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
-        """Raises Declined: no way to ask the client is open."""
-        raise Declined(f"the client cannot be asked {method}")
+        """Only a legacy client can be asked on the way; raises Declined."""
+        request, called = self._asked_as, self.called
+        if request is None or called is None or request.client_session is None:
+            raise Declined("this client cannot be asked on the way")
+        conversation = self._conversation
+        if conversation is None:
+            conversation = self._conversation = Conversation(
+                self.parts.questions,
+                self.reply,
+                self.flight,
+                session=request.client_session,
+                capabilities=request.capabilities,
+            )
+        result = await conversation.ask(method, params, server=self.parts.gateway.asker(called))
+        await self._still_admitted()
+        return result
+
+    async def _still_admitted(self) -> None:
+        """A person took their time: what was taken back meanwhile ends the call before the answer has an effect."""
+        refusal = await self.ended() or await self.refused()
+        if refusal is not None:
+            self.flight.refuse(refusal)
+            await anyio.sleep_forever()
 
     async def ended(self) -> GatewayError | None:
         """What would refuse whoever sent this if it came now."""

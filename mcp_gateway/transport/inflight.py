@@ -52,6 +52,8 @@ class Flight:
 
     __slots__ = (
         "_ended",
+        "_leaving",
+        "_source",
         "_task",
         "began_at",
         "client_gone",
@@ -69,6 +71,8 @@ class Flight:
         assert task is not None
         self._task = task
         self._ended = False
+        self._source: Receive | None = None
+        self._leaving: Callable[[], None] | None = None
         self.key: tuple[str, str | int] | None = None
         """(session digest, request id) by which a legacy client cancels it."""
         self.began_at = time.monotonic()
@@ -90,14 +94,28 @@ class Flight:
     def heard(self) -> None:
         self.heard_at = time.monotonic()
 
-    def arrived(self) -> None:
-        """The body is complete."""
+    def arrived(self, receive: Receive | None = None) -> None:
+        """The body is complete; that the client leaves is nobody's business before `on_leaving`."""
         self.heard_at = None
+        self._source = receive
+
+    def on_leaving(self, leave: Callable[[], None]) -> None:
+        """From now on `leave` is called when the client leaves, and the request goes on."""
+        self._leaving = leave
+        self.receive = self._source
 
     def watch(self, receive: Receive) -> None:
         """The body is complete; from now on the client's leaving cancels the request."""
         self.heard_at = None
         self.receive = receive
+
+    def gone(self) -> None:
+        """The client left. That cancels the request, unless somebody wants to hear of it instead."""
+        self.client_gone = True
+        if self._leaving is None:
+            self.cancel()
+        else:
+            self._leaving()
 
     def cancel(self) -> None:
         """End it; after the first time, or when it has landed, this changes nothing."""
@@ -113,8 +131,9 @@ class Flight:
     def land(self) -> None:
         """It is over: the task goes on to other things, which nobody may end through this."""
         self._ended = True
-        # It leads back to the exchange; without the circle both are freed at once and not by the collector.
+        # They lead back to the exchange; without the circle both are freed at once and not by the collector.
         self.request = None
+        self._leaving = None
 
     def refuse(self, refusal: GatewayError) -> None:
         """End it because it would not be let through any more."""
@@ -233,5 +252,4 @@ async def _watch(flight: Flight) -> None:
     with flight.watcher:
         while (await flight.receive())["type"] != "http.disconnect":
             pass
-        flight.client_gone = True
-        flight.cancel()
+        flight.gone()

@@ -37,7 +37,7 @@ class Reply:
         self.finished = False
 
     async def notify(self, message: Mapping[str, Any]) -> None:
-        """Send a notification of this request; a client that takes no streams does without."""
+        """Send a notification or question of this request; a client that takes no streams does without."""
         if not self.accepts_stream or self.finished:
             return
         if not self.streaming:
@@ -45,6 +45,11 @@ class Reply:
             await self._send({"type": "http.response.start", "status": 200, "headers": list(_STREAM)})
         event = b"event: message\ndata: " + orjson.dumps({"jsonrpc": "2.0", **message}) + b"\n\n"
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def keep_alive(self) -> None:
+        """A comment in the stream, which clients skip."""
+        if self.streaming and not self.finished:
+            await self._send({"type": "http.response.body", "body": b": \n\n", "more_body": True})
 
     async def result(self, result: Mapping[str, Any], headers: Headers = ()) -> None:
         await self.body(orjson.dumps({"jsonrpc": "2.0", "id": self.message_id, "result": result}), headers=headers)

@@ -26,6 +26,7 @@ MAX_CONTAINERS = 20_000
 
 _MAX_SAFE_INTEGER = 2**53 - 1
 _ENVELOPE = frozenset({"jsonrpc", "id", "method", "params"})
+_RESPONSES = (frozenset({"jsonrpc", "id", "result"}), frozenset({"jsonrpc", "id", "error"}))
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """Strings and brackets. A string that never ends is taken as one too: if it were not, the search would begin again
 at each of its escaped quotes, and a megabyte of them would take hours."""
@@ -33,11 +34,16 @@ _PARAMS = frozenset({"name", "arguments", "_meta", "cursor", "uri", "task", "inp
 
 
 def parse_message(body: bytes) -> dict[str, Any]:
-    """The request or notification in `body`; raises BadRequest (-32700 or -32600) saying what is wrong where."""
+    """The request, notification or response in `body`; only a response has no `method`.
+
+    Raises BadRequest (-32700 or -32600) saying what is wrong where.
+    """
     message = _decode(body)
     if not isinstance(message, dict):
         raise BadRequest("the body must be one JSON-RPC object; batches are not supported")
     envelope = cast("dict[str, Any]", message)
+    if "method" not in envelope and envelope.keys() in _RESPONSES:
+        return _response(envelope)
     unknown = envelope.keys() - _ENVELOPE
     if unknown:
         raise _unexpected_member(unknown)
@@ -51,6 +57,20 @@ def parse_message(body: bytes) -> dict[str, Any]:
     if not isinstance(params, dict):
         raise BadRequest("params must be an object")
     _refuse_look_alikes(cast("dict[str, Any]", params), _PARAMS, "params")
+    return envelope
+
+
+def _response(envelope: dict[str, Any]) -> dict[str, Any]:
+    """A client's answer to a question of ours."""
+    if envelope["jsonrpc"] != "2.0":
+        raise BadRequest('jsonrpc must be "2.0"')
+    _check_id(envelope["id"])
+    if not isinstance(envelope.get("result", {}), dict):
+        raise BadRequest("result must be an object")
+    error: Any = envelope.get("error", {"code": 0})
+    code: Any = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise BadRequest("error must be an object with an integer code")
     return envelope
 
 
@@ -147,7 +167,7 @@ def _check_id(value: Any) -> None:
 
 def _unexpected_member(unknown: set[str]) -> BadRequest:
     if unknown & {"result", "error"}:
-        return BadRequest("responses are not accepted here; send one request or notification")
+        return BadRequest("a response has jsonrpc, id and either result or error, and nothing else")
     return BadRequest("the message has members JSON-RPC does not know")
 
 

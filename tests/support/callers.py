@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcp_gateway.errors import Declined
@@ -10,6 +10,8 @@ from mcp_gateway.errors import Declined
 
 class Nobody:
     """Expects to be told nothing, and cannot be asked."""
+
+    asked: Sequence[str] = ()
 
     async def notify(self, message: Mapping[str, Any], /) -> None:
         raise AssertionError(f"nothing was to be told: {message['method']}")

@@ -36,7 +36,14 @@ def test_a_well_formed_request_is_read_as_it_stands() -> None:
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":18446744073709551616}}', "64 bits"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":-9223372036854775809}}', "64 bits"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","params":{"x":{"y":"a:b","y":"c:d"}}}', "twice"),
-        (b'{"jsonrpc":"2.0","id":1,"result":{}}', "responses"),
+        (b'{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}', "either"),
+        (b'{"jsonrpc":"2.0","result":{}}', "either"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"a","result":{}}', "either"),
+        (b'{"jsonrpc":"1.0","id":1,"result":{}}', "jsonrpc"),
+        (b'{"jsonrpc":"2.0","id":1,"result":[]}', "result"),
+        (b'{"jsonrpc":"2.0","id":1,"error":"no"}', "error"),
+        (b'{"jsonrpc":"2.0","id":1,"error":{"code":true}}', "error"),
+        (b'{"jsonrpc":"2.0","id":null,"error":{"code":1}}', "id"),
         (b'{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}', "members"),
         (b'{"jsonrpc":"1.0","id":1,"method":"a"}', "jsonrpc"),
         (b'{"jsonrpc":"2.0","id":1}', "method"),
@@ -50,6 +57,15 @@ def test_a_well_formed_request_is_read_as_it_stands() -> None:
 def test_an_ambiguous_or_malformed_message_is_refused_with_what_is_wrong(raw: bytes, says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         parse_message(raw)
+
+
+@pytest.mark.parametrize("outcome", [{"result": {"action": "accept"}}, {"error": {"code": -1, "message": "no"}}])
+def test_a_response_is_read_as_it_stands(outcome: dict[str, Any]) -> None:
+    assert parse_message(json.dumps({"jsonrpc": "2.0", "id": "q", **outcome}).encode()) == {
+        "jsonrpc": "2.0",
+        "id": "q",
+        **outcome,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,230 @@
+"""What an upstream asks the user or the model through the client of its call: what may be asked, and until when.
+
+A legacy client is asked on the stream of its own call (MCP 2025-11-25 basic/transports) and answers by a POST
+in the same session. The id of a question is ours and unguessable, and only the session it was put to may
+answer it; any other answer is taken in and has no effect. What is asked and answered is never kept or recorded.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, cast
+
+import anyio
+import orjson
+
+from mcp_gateway.errors import Declined
+from mcp_gateway.transport.inflight import Flight
+from mcp_gateway.transport.reply import Reply
+
+ANSWER_SECONDS = 600.0
+"""A person may have to look something up."""
+MAX_QUESTIONS = 32
+"""Of one call, over its whole time."""
+MAX_OPEN = 1_000
+"""Of one process, at a time."""
+_MAX_QUESTION_BYTES = 1_048_576
+_KEEP_ALIVE_SECONDS = 20.0
+"""So that nothing between us and the client takes a thinking person for a dead connection."""
+_INTERNAL = -32603
+
+_CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+_NOTHING: Mapping[str, Any] = {}
+
+
+def can_be_asked(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a client declared that it answers anything at all."""
+    return any(isinstance(capabilities.get(name), dict) for name in _CAPABILITY.values())
+
+
+def lacking(capabilities: Mapping[str, Any], method: str, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The capability a client would have to declare to be asked this; None when it did.
+
+    Raises Declined for what nobody may be asked.
+    """
+    name = _CAPABILITY.get(method)
+    if name is None:
+        raise Declined("no client is ever asked this")
+    feature = _feature(name, params)
+    said: object = capabilities.get(name)
+    if isinstance(said, dict) and _covers(name, cast("Mapping[str, Any]", said), feature):
+        return None
+    return {name: {feature: {}} if feature else {}}
+
+
+def _feature(name: str, params: Mapping[str, Any]) -> str | None:
+    """The part of a capability that a question needs, None for its base."""
+    if name == "elicitation":
+        mode: object = params.get("mode", "form")
+        if not isinstance(mode, str) or mode not in ("form", "url"):
+            raise Declined("an elicitation has no such mode", jsonrpc=-32602)
+        return None if mode == "form" else mode
+    return "tools" if name == "sampling" and ("tools" in params or "toolChoice" in params) else None
+
+
+def _covers(name: str, said: Mapping[str, Any], feature: str | None) -> bool:
+    if feature is not None:
+        return feature in said
+    # MCP 2025-11-25 client/elicitation: an empty capability means forms; one that names only others does not.
+    return name != "elicitation" or "form" in said or "url" not in said
+
+
+def presented(method: str, params: Mapping[str, Any], server: str | None) -> Mapping[str, Any]:
+    """The question as the client gets it; behind an endpoint of many servers an elicitation says which one asks."""
+    # What would make the client report to a request or task that it does not know.
+    shown = {name: value for name, value in params.items() if name not in ("task", "_meta")}
+    meta: object = params.get("_meta")
+    if isinstance(meta, dict):
+        shown["_meta"] = {key: value for key, value in cast("dict[str, Any]", meta).items() if key != "progressToken"}
+    message: object = params.get("message")
+    if server is not None and method == "elicitation/create" and isinstance(message, str):
+        shown["message"] = f"[{server}] {message}"
+    return shown
+
+
+class Question:
+    """One question that waits."""
+
+    __slots__ = ("_answered", "error", "id", "result", "session")
+
+    def __init__(self, session: str) -> None:
+        self.id = secrets.token_urlsafe(18)
+        self.session = session
+        self.result: Mapping[str, Any] | None = None
+        self.error: Mapping[str, Any] | None = None
+        self._answered = anyio.Event()
+
+    def answer(self, message: Mapping[str, Any]) -> None:
+        """The first answer counts."""
+        if not self._answered.is_set():
+            self.result, self.error = message.get("result"), message.get("error")
+            self._answered.set()
+
+    def withdraw(self) -> None:
+        """Nobody will answer any more."""
+        self._answered.set()
+
+    async def answered(self, seconds: float) -> bool:
+        with anyio.move_on_after(seconds):
+            await self._answered.wait()
+        return self._answered.is_set()
+
+
+class Questions:
+    """The questions of one process that wait for legacy clients."""
+
+    def __init__(self, limit: int = MAX_OPEN) -> None:
+        self._limit = limit
+        self._open: dict[str, Question] = {}
+
+    def put(self, session: str) -> Question:
+        """A new question to `session`; raises Declined when too many wait."""
+        if len(self._open) >= self._limit:
+            raise Declined("too many questions are open", jsonrpc=_INTERNAL)
+        question = Question(session)
+        self._open[question.id] = question
+        return question
+
+    def drop(self, question: Question) -> None:
+        self._open.pop(question.id, None)
+
+    def answer(self, session: str, message: Mapping[str, Any]) -> None:
+        """A client's response; one to no question of its own session changes nothing."""
+        answered: object = message["id"]
+        question = self._open.get(answered) if isinstance(answered, str) else None
+        if question is not None and question.session == session:
+            question.answer(message)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class Conversation:
+    """What one legacy call asks its client."""
+
+    __slots__ = ("_capabilities", "_count", "_flight", "_open", "_questions", "_reply", "_session", "asked")
+
+    def __init__(
+        self, questions: Questions, reply: Reply, flight: Flight, *, session: str, capabilities: Mapping[str, Any]
+    ) -> None:
+        self._questions = questions
+        self._reply = reply
+        self._flight = flight
+        self._session = session
+        self._capabilities = capabilities
+        self._open: set[Question] = set()
+        self._count = 0
+        self.asked: list[str] = []
+        """Method and outcome of each question, for the audit."""
+
+    async def ask(self, method: str, params: Mapping[str, Any], *, server: str | None) -> Mapping[str, Any]:
+        """The client's result; `server` is named to the user. Raises Declined."""
+        try:
+            result = await self._put(method, presented(method, params, server))
+        except Declined:
+            self._note(method, "declined")
+            raise
+        except BaseException:
+            self._note(method, "abandoned")
+            raise
+        self._note(method, outcome_of(result))
+        return result
+
+    def _note(self, method: str, outcome: str) -> None:
+        if method in _CAPABILITY:  # any other text is the upstream's own
+            self.asked.append(f"{method}: {outcome}")
+
+    async def _put(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._refuse(method, params)
+        self._count += 1
+        question = self._questions.put(self._session)
+        self._open.add(question)
+        self._flight.on_leaving(self._leave)
+        try:
+            with anyio.move_on_after(ANSWER_SECONDS):
+                await self._reply.notify({"id": question.id, "method": method, "params": params})
+                while not await question.answered(_KEEP_ALIVE_SECONDS):
+                    await self._reply.keep_alive()
+        finally:
+            self._open.discard(question)
+            self._questions.drop(question)
+        return _result(question)
+
+    def _refuse(self, method: str, params: Mapping[str, Any]) -> None:
+        if lacking(self._capabilities, method, params) is not None:
+            raise Declined(f"the client does not answer {method}")
+        if not self._reply.accepts_stream or self._flight.client_gone:
+            raise Declined("the client cannot be reached")
+        if self._count >= MAX_QUESTIONS:
+            raise Declined("the call asked too often", jsonrpc=_INTERNAL)
+        refuse_large(params)
+
+    def _leave(self) -> None:
+        for question in self._open:
+            question.withdraw()
+
+
+def refuse_large(params: Mapping[str, Any]) -> None:
+    """Raises Declined for a question that is too large to be put to anybody."""
+    try:
+        size = len(orjson.dumps(params))
+    except orjson.JSONEncodeError as exc:
+        raise Declined("the question is nested too deeply", jsonrpc=-32602) from exc
+    if size > _MAX_QUESTION_BYTES:
+        raise Declined("the question is too large", jsonrpc=-32602)
+
+
+def outcome_of(result: Mapping[str, Any]) -> str:
+    """What became of a question, without any of its content."""
+    action: object = result.get("action")
+    return action if isinstance(action, str) and action in ("accept", "decline", "cancel") else "answered"
+
+
+def _result(question: Question) -> Mapping[str, Any]:
+    if question.result is not None:
+        return question.result
+    if question.error is not None:
+        # Its message may hold anything; the code is what an upstream can act on.
+        raise Declined("the client answered with an error", jsonrpc=int(question.error["code"]))
+    raise Declined("the client did not answer", jsonrpc=_INTERNAL)
