@@ -14,24 +14,56 @@ from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
+from mcp_gateway.authorization.kinds import GOVERNED
 from mcp_gateway.model.decision import Check, Decision, Effect, Obligation, Reason, all_of, allow, deny
 from mcp_gateway.model.ids import resource_id
-from mcp_gateway.model.tool import ResourceRule, ReviewState, Risk, Tool
+from mcp_gateway.model.tool import Kind, ResourceRule, ReviewState, Risk, Tool
 from mcp_gateway.storage import Change
 from mcp_gateway.storage.relationships import RelationshipTuple
-from tests.unit.authorization.world import AGENT, MIRA, MODEL, NOW, READ, WRITE, authorization, codes, mira, row, tool
+from tests.unit.authorization.world import (
+    AGENT,
+    MIRA,
+    MODEL,
+    NOW,
+    READ,
+    WRITE,
+    authorization,
+    codes,
+    item,
+    mira,
+    row,
+    tool,
+)
 
 T = TypeVar("T")
 
 GRANT_EXPIRED, GRANT_ACTIVE = "2027-01-15T07:59:00Z", "2027-01-15T08:10:00Z"
 TICKETS = ("T-1", "T-2")
 
+READS = (ResourceRule("can_read", "ticket", "/ticket", None),)
+WRITES = (ResourceRule("can_write", "ticket", "/ticket", None),)
+
 TOOLS = [
-    tool("get", Risk.READ, resources=(ResourceRule("can_read", "ticket", "/ticket", None),)),
-    tool("update", Risk.WRITE, resources=(ResourceRule("can_write", "ticket", "/ticket", None),)),
+    tool("get", Risk.READ, resources=READS),
+    tool("update", Risk.WRITE, resources=WRITES),
     tool("delete", Risk.DESTRUCTIVE),
     tool("pending", Risk.READ, state=ReviewState.PENDING),
 ]
+PROMPTS = [
+    item(Kind.PROMPT, "triage", resources=READS),
+    item(Kind.PROMPT, "close", Risk.WRITE),
+    item(Kind.PROMPT, "wipe", Risk.DESTRUCTIVE),
+    item(Kind.PROMPT, "changed", state=ReviewState.CHANGED),
+]
+RESOURCES = [
+    item(Kind.RESOURCE, "ticket://open"),
+    item(Kind.TEMPLATE, "ticket://{ticket}", resources=READS),
+    item(Kind.TEMPLATE, "draft://{ticket}", Risk.WRITE, resources=WRITES),
+    item(Kind.RESOURCE, "ticket://all", Risk.DESTRUCTIVE),
+    item(Kind.RESOURCE, "ticket://new", state=ReviewState.QUARANTINED),
+]
+ITEMS = [*TOOLS, *PROMPTS, *RESOURCES]
+RISK_FACT = {Risk.READ: "read_only", Risk.WRITE: "writable"}
 
 MAYBE = [
     "user:* enabled server:tickets",
@@ -50,11 +82,11 @@ MAYBE = [
     f"{MIRA} audience grant:1",
     "group:staff#member audience grant:1",
     "grant:1#effective agent_writer server:tickets",
-    *(f"grant:1#effective direct_agent {one.id}" for one in TOOLS),
-    *(f"{MIRA} direct_caller {one.id}" for one in TOOLS),
-    *(f"user:* enabled {one.id}" for one in TOOLS),
-    *(f"server:tickets server {one.id}" for one in TOOLS),
-    *(f"user:* {'read_only' if one.risk is Risk.READ else 'writable'} {one.id}" for one in TOOLS[:2]),
+    *(f"grant:1#effective direct_agent {one.id}" for one in ITEMS),
+    *(f"{MIRA} {GOVERNED[one.kind].direct_user} {one.id}" for one in ITEMS),
+    *(f"user:* enabled {one.id}" for one in ITEMS),
+    *(f"server:tickets server {one.id}" for one in ITEMS),
+    *(f"user:* {RISK_FACT[one.risk]} {one.id}" for one in ITEMS if one.risk in RISK_FACT and one is not TOOLS[3]),
     "server:tickets server ticket:tickets/T-1",
     "project:tickets/PAY project ticket:tickets/T-1",
     "group:eng#member viewer project:tickets/PAY",
@@ -103,6 +135,11 @@ def _holds(rows: Sequence[RelationshipTuple], relation: str, object_: str) -> bo
     return Query(PROGRAM, index, MIRA, Circumstances(NOW, {}), overlay).holds(relation, object_)
 
 
+def _may(rows: Sequence[RelationshipTuple], one: Tool) -> bool:
+    """What the whole rule says of a tool, a prompt or a resource."""
+    return _holds(rows, {"tool": "can_call", "prompt": "can_get"}.get(one.kind.value, "can_read"), one.id)
+
+
 def _names(arguments: dict[str, Any]) -> list[str] | None:
     """The tickets a call names without doubt, said independently of the product's extractor."""
     value = arguments.get("ticket")
@@ -111,17 +148,20 @@ def _names(arguments: dict[str, Any]) -> list[str] | None:
     return [str(one) for one in clear] if clear and len(clear) == len(values) else None
 
 
+@pytest.mark.parametrize("items", [TOOLS, PROMPTS, RESOURCES, ITEMS], ids=["tools", "prompts", "resources", "mixed"])
 @settings(deadline=None)
 @given(companies(), SCOPES)
-def test_a_tool_is_listed_exactly_when_can_call_holds(rows: list[RelationshipTuple], scopes: frozenset[str]) -> None:
-    listed = _now(authorization(rows).visible(mira(scopes), TOOLS, now=NOW)).tools
-    expected = [t.id for t in TOOLS if t.state is ReviewState.APPROVED and _holds(rows, "can_call", t.id)]
+def test_a_thing_is_listed_exactly_when_the_rule_of_its_kind_holds(
+    items: list[Tool], rows: list[RelationshipTuple], scopes: frozenset[str]
+) -> None:
+    listed = _now(authorization(rows).visible(mira(scopes), items, now=NOW)).tools
+    expected = [t.id for t in items if t.state is ReviewState.APPROVED and _may(rows, t)]
     assert list(listed) == expected
 
 
 @settings(max_examples=300, deadline=None)
-@given(companies(), st.sampled_from(TOOLS), ARGUMENTS, SCOPES)
-def test_a_call_is_allowed_exactly_when_tool_scope_and_each_clearly_named_resource_hold(
+@given(companies(), st.sampled_from(ITEMS), ARGUMENTS, SCOPES)
+def test_a_use_is_allowed_exactly_when_thing_scope_and_each_clearly_named_resource_hold(
     rows: list[RelationshipTuple], one: Tool, arguments: dict[str, Any], scopes: frozenset[str]
 ) -> None:
     decision = _now(authorization(rows).decide(mira(scopes), one, arguments, now=NOW))
@@ -130,7 +170,7 @@ def test_a_call_is_allowed_exactly_when_tool_scope_and_each_clearly_named_resour
     expected = (
         one.state is ReviewState.APPROVED
         and in_scope
-        and _holds(rows, "can_call", one.id)
+        and _may(rows, one)
         and names is not None
         and all(
             _holds(rows, rule.relation, resource_id("ticket", "tickets", name))
@@ -143,17 +183,17 @@ def test_a_call_is_allowed_exactly_when_tool_scope_and_each_clearly_named_resour
 
 
 @settings(max_examples=300, deadline=None)
-@given(companies(), st.sampled_from(TOOLS), ARGUMENTS)
-def test_list_and_call_agree(rows: list[RelationshipTuple], one: Tool, arguments: dict[str, Any]) -> None:
+@given(companies(), st.sampled_from(ITEMS), ARGUMENTS)
+def test_list_and_use_agree(rows: list[RelationshipTuple], one: Tool, arguments: dict[str, Any]) -> None:
     asked = authorization(rows)
     decision = _now(asked.decide(mira(), one, arguments, now=NOW))
-    listed = one.id in _now(asked.visible(mira(), TOOLS, now=NOW)).tools
+    listed = one.id in _now(asked.visible(mira(), ITEMS, now=NOW)).tools
     refused_by_resource = all(code.startswith("resource.") for code in codes(decision))
     assert listed is (decision.allowed or refused_by_resource)
 
 
 @settings(deadline=None)
-@given(companies(), st.sampled_from(TOOLS), ARGUMENTS)
+@given(companies(), st.sampled_from(ITEMS), ARGUMENTS)
 def test_a_kept_decision_is_the_one_that_would_be_made_anew(
     rows: list[RelationshipTuple], one: Tool, arguments: dict[str, Any]
 ) -> None:
@@ -164,19 +204,19 @@ def test_a_kept_decision_is_the_one_that_would_be_made_anew(
     assert first == again == anew
 
 
+GOVERNED_ALIKE = [TOOLS[1], item(Kind.PROMPT, "close", Risk.WRITE, resources=WRITES), RESOURCES[2]]
 SIDES = {
-    "user access": ("user.not_allowed", [f"{MIRA} caller server:tickets"]),
-    "agent grant": ("agent.not_granted", [f"{AGENT}#acting_for agent_caller server:tickets"]),
-    "delegation": ("agent.not_delegated", [f"{MIRA} delegator {AGENT}"]),
-    "tool availability": ("tool.not_available", [f"user:* enabled {TOOLS[1].id}"]),
-    "server availability": ("tool.not_available", ["user:* enabled server:tickets"]),
-    "user's right to the resource": ("resource.user_not_allowed", [f"{MIRA} editor ticket:tickets/T-1"]),
+    "user access": ("user.not_allowed", f"{MIRA} caller server:tickets"),
+    "agent grant": ("agent.not_granted", f"{AGENT}#acting_for agent_caller server:tickets"),
+    "delegation": ("agent.not_delegated", f"{MIRA} delegator {AGENT}"),
+    "its own availability": ("tool.not_available", "user:* enabled {}"),
+    "server availability": ("tool.not_available", "user:* enabled server:tickets"),
+    "user's right to the resource": ("resource.user_not_allowed", f"{MIRA} editor ticket:tickets/T-1"),
     "agent's right to the resource": (
         "resource.agent_not_granted",
-        [f"{AGENT}#acting_for agent_writer ticket:tickets/T-1"],
+        f"{AGENT}#acting_for agent_writer ticket:tickets/T-1",
     ),
 }
-NEEDED = [*dict.fromkeys(one for _, rows in SIDES.values() for one in rows), f"server:tickets server {TOOLS[1].id}"]
 UNRELATED = st.lists(
     st.sampled_from(
         [
@@ -187,7 +227,7 @@ UNRELATED = st.lists(
             f"{AGENT}#acting_for agent_caller server:other",
             "agent:local/other#acting_for agent_caller server:tickets",
             f"{MIRA} delegator agent:local/other",
-            f"user:* writable {TOOLS[1].id}",
+            *(f"user:* writable {one.id}" for one in GOVERNED_ALIKE),
             f"{MIRA} editor ticket:tickets/T-2",
             f"{MIRA} member group:eng",
         ]
@@ -196,14 +236,19 @@ UNRELATED = st.lists(
 )
 
 
+@pytest.mark.parametrize("one", GOVERNED_ALIKE, ids=lambda one: one.kind.value)
 @pytest.mark.parametrize("side", SIDES)
 @settings(deadline=None)
 @given(more=UNRELATED)
-def test_taking_away_any_one_side_turns_an_allow_into_a_deny_that_names_it(side: str, more: list[str]) -> None:
+def test_taking_away_any_one_side_turns_an_allow_into_a_deny_that_names_it(
+    side: str, one: Tool, more: list[str]
+) -> None:
+    needed = [text.format(one.id) for _, text in SIDES.values()]
+    needed.append(f"server:tickets server {one.id}")
     reason, gone = SIDES[side]
-    whole = _now(authorization(map(row, [*NEEDED, *more])).decide(mira(), TOOLS[1], {"ticket": "T-1"}, now=NOW))
-    rest = [one for one in NEEDED if one not in gone]
-    part = _now(authorization(map(row, [*rest, *more])).decide(mira(), TOOLS[1], {"ticket": "T-1"}, now=NOW))
+    whole = _now(authorization(map(row, [*needed, *more])).decide(mira(), one, {"ticket": "T-1"}, now=NOW))
+    rest = [text for text in needed if text != gone.format(one.id)]
+    part = _now(authorization(map(row, [*rest, *more])).decide(mira(), one, {"ticket": "T-1"}, now=NOW))
     assert whole.allowed
     assert codes(part) == [reason]
 
