@@ -184,6 +184,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_what_is_listed_is_what_may_be_called",
     ),
     Promise(
+        "Prompts and resources are decided and listed as tools are.",
+        "design: authorization, one contract for every backend",
+        "contract/test_relationships.py::test_prompts_and_resources_are_decided_and_listed_as_tools_are",
+    ),
+    Promise(
         "Who this request is cannot be stored.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_who_this_request_is_cannot_be_stored",

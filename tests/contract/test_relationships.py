@@ -17,13 +17,21 @@ from mcp_gateway.authorization.relationships import Legs
 from mcp_gateway.authorization.tree import Subjects
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
 from mcp_gateway.model.decision import Check
-from mcp_gateway.model.tool import Risk
+from mcp_gateway.model.tool import Kind, Risk
 from mcp_gateway.storage.relationships import RelationshipTuple, write_tuple
 from tests.support.backends import ACTOR, BACKENDS, Bench, Servers
-from tests.unit.authorization.world import AGENT, MIRA, allowed_rows, codes, mira, on_ticket, row, tool
+from tests.unit.authorization.world import AGENT, MIRA, allowed_rows, codes, item, mira, on_ticket, row, tool
 
 pytestmark = pytest.mark.anyio
 
+OTHER_KINDS = [
+    item(Kind.PROMPT, "triage"),
+    item(Kind.PROMPT, "Ärger melden & schließen"),
+    item(Kind.RESOURCE, "ticket://open?sort=age&q=a%20b#top"),
+    item(Kind.RESOURCE, f"file:///{'deep/' * 60}notes.md"),
+    item(Kind.TEMPLATE, "ticket://{project}/{+path}{?q*}"),
+    item(Kind.TEMPLATE, "draft://{id}", Risk.WRITE),
+]
 READ_TOOL = tool("ticket_get", resources=on_ticket())
 WRITE_TOOL = tool("ticket_set", Risk.WRITE)
 BOUND = InContext(MIRA, AGENT)
@@ -168,6 +176,21 @@ async def test_what_is_listed_is_what_may_be_called(bench: Bench) -> None:
     listed = await authorization.visible(mira(), tools, now=time.time())
     callable_ = [one.id for one in tools if (await authorization.decide(mira(), one, {}, now=time.time())).allowed]
     assert list(listed.tools) == callable_ == [tools[0].id, tools[1].id]
+
+
+async def test_prompts_and_resources_are_decided_and_listed_as_tools_are(bench: Bench) -> None:
+    rows = [one for one in allowed_rows(*OTHER_KINDS) if one.relation != "agent_caller"]
+    await bench.write(*rows, row(f"{AGENT}#acting_for agent_reader server:tickets"))
+    authorization = Authorization(bench.relationships)
+    listed = await authorization.visible(mira(), OTHER_KINDS, now=time.time())
+    decisions = {one.id: await authorization.decide(mira(), one, {}, now=time.time()) for one in OTHER_KINDS}
+    assert list(listed.tools) == [one.id for one in OTHER_KINDS if one.risk is Risk.READ]
+    assert [one for one, decision in decisions.items() if decision.allowed] == list(listed.tools)
+    assert codes(decisions[OTHER_KINDS[-1].id]) == ["agent.not_granted"]
+    await bench.delete(row(f"{MIRA} delegator {AGENT}"))
+    await authorization.follow([])
+    denied = [await authorization.decide(mira(), one, {}, now=time.time()) for one in OTHER_KINDS]
+    assert {code for decision in denied for code in codes(decision)} == {"agent.not_delegated"}
 
 
 async def test_who_this_request_is_cannot_be_stored(bench: Bench) -> None:
