@@ -16,7 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mcp_gateway import yaml_lines
 from mcp_gateway.catalog.mapping import ResourceEntry, rule_of
 from mcp_gateway.errors import OperatorError
-from mcp_gateway.model.tool import HttpTransport, Mode, Risk, StdioTransport, ToolPolicy, Upstream
+from mcp_gateway.model.tool import (
+    HttpTransport,
+    Mode,
+    OpenApiTransport,
+    Risk,
+    SseTransport,
+    StdioTransport,
+    ToolPolicy,
+    Upstream,
+)
 
 SERVER_NAME = r"^[a-z][a-z0-9-]{0,23}$"
 """No underscore, so `<server>__<tool>` has one reading."""
@@ -31,11 +40,33 @@ class CredentialEntry(_Strict):
     file: str = Field(pattern=r"^[A-Za-z0-9._-]+$", description="file in the data directory's secrets/")
 
 
-class HttpEntry(_Strict):
-    type: Literal["http"]
+class _Endpoint(_Strict):
     url: str = Field(pattern=r"^https?://[^\s#]+$")
     headers: dict[str, str] = {}
     credential: CredentialEntry | None = None
+    network: list[str] = []
+
+
+class HttpEntry(_Endpoint):
+    type: Literal["http"]
+
+
+class SseEntry(_Endpoint):
+    type: Literal["sse"]
+
+
+class ApiCredentialEntry(CredentialEntry):
+    query: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9._~-]+$", description="send it as this parameter instead"
+    )
+
+
+class OpenApiEntry(_Strict):
+    type: Literal["openapi"]
+    document: str = Field(min_length=1, description="a file, beside this one unless absolute, or an http(s) URL")
+    url: str = Field(pattern=r"^https?://[^\s#?]+$", description="what the document's paths are appended to")
+    headers: dict[str, str] = {}
+    credential: ApiCredentialEntry | None = None
     network: list[str] = []
 
 
@@ -59,7 +90,7 @@ class UpstreamEntry(_Strict):
     name: str = Field(pattern=SERVER_NAME)
     description: str = Field(max_length=500)
     owner: str = Field(min_length=1, max_length=200)
-    transport: Annotated[HttpEntry | StdioEntry, Field(discriminator="type")]
+    transport: Annotated[HttpEntry | SseEntry | OpenApiEntry | StdioEntry, Field(discriminator="type")]
     trust: Literal["trusted", "review"] = "review"
     sessions: Literal["per_principal", "shared"] = "per_principal"
     protocol: Literal["auto", "modern", "legacy"] = "auto"
@@ -91,7 +122,7 @@ def load_file(path: Path) -> Upstream:
         raise OperatorError("cannot be read as UTF-8 text", where=where) from exc
     value, node = yaml_lines.parse(text, where=where)
     try:
-        return _upstream(UpstreamEntry.model_validate(value))
+        return upstream_of(UpstreamEntry.model_validate(value), folder=path.parent)
     except ValidationError as exc:
         problem = exc.errors(include_url=False, include_input=False)[0]
         location = problem["loc"]
@@ -110,14 +141,11 @@ def render(entry: UpstreamEntry) -> str:
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
-def upstream_of(entry: UpstreamEntry) -> Upstream:
-    return _upstream(entry)
-
-
-def _upstream(entry: UpstreamEntry) -> Upstream:
+def upstream_of(entry: UpstreamEntry, *, folder: Path = Path()) -> Upstream:
+    """`folder` is where the entry's file stands: what it names without a full path stands beside it."""
     return Upstream(
         name=entry.name,
-        transport=_transport(entry.transport),
+        transport=_transport(entry.transport, folder),
         owner=entry.owner,
         description=entry.description,
         trusted=entry.trust == "trusted",
@@ -137,16 +165,33 @@ def _policy(tool: ToolEntry, entry: UpstreamEntry) -> ToolPolicy:
     return ToolPolicy(tool.risk, resources, requestable, tool.mode or entry.mode)
 
 
-def _transport(entry: HttpEntry | StdioEntry) -> HttpTransport | StdioTransport:
+def _transport(entry: HttpEntry | SseEntry | OpenApiEntry | StdioEntry, folder: Path) -> HttpTransport | StdioTransport:
     if isinstance(entry, StdioEntry):
         # `python` is the interpreter that has the gateway's packages, whatever PATH says.
         command = [sys.executable if entry.command[0] == "python" else entry.command[0], *entry.command[1:]]
         return StdioTransport(tuple(command), tuple(entry.env.items()), entry.cwd)
+    if isinstance(entry, OpenApiEntry):
+        return _api(entry, folder)
     credential = entry.credential
-    return HttpTransport(
+    kind = SseTransport if isinstance(entry, SseEntry) else HttpTransport
+    return kind(
         url=entry.url,
         headers=tuple(entry.headers.items()),
         credential_header=credential.header if credential else None,
         credential_file=credential.file if credential else None,
         network=tuple(entry.network),
+    )
+
+
+def _api(entry: OpenApiEntry, folder: Path) -> OpenApiTransport:
+    credential = entry.credential
+    is_url = entry.document.startswith(("http://", "https://"))
+    return OpenApiTransport(
+        url=entry.url,
+        headers=tuple(entry.headers.items()),
+        credential_header=credential.header if credential else None,
+        credential_file=credential.file if credential else None,
+        network=tuple(entry.network),
+        document=entry.document if is_url else str((folder / entry.document).resolve()),
+        credential_query=credential.query if credential else None,
     )

@@ -123,6 +123,21 @@ class HttpTransport:
 
 
 @dataclass(frozen=True, slots=True)
+class SseTransport(HttpTransport):
+    """A server of the oldest HTTP transport (MCP 2024-11-05): `url` is where it streams its events."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenApiTransport(HttpTransport):
+    """An HTTP API that is no MCP server; `url` is what every path of its document is appended to."""
+
+    document: str
+    """Its OpenAPI document: an absolute path of a file, or an `http:` or `https:` URL."""
+    credential_query: str | None
+    """Query parameter that carries the secret, instead of a header."""
+
+
+@dataclass(frozen=True, slots=True)
 class StdioTransport:
     command: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
