@@ -30,7 +30,7 @@ from mcp_gateway.settings import Settings
 from mcp_gateway.storage import ChangeFeed, Database
 from mcp_gateway.storage.data_dir import DataDir
 from mcp_gateway.storage.database import migrate
-from mcp_gateway.upstream import Limits, Upstreams
+from mcp_gateway.upstream import Limits, Upstreams, unusable
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ def check_policies(settings: Settings, upstreams: Sequence[Upstream]) -> None:
 def _lint(definition: JsonObject) -> str | None:
     """Why a tool would break clients or cannot be checked, None when it is fine."""
     schema: Any = definition.get("inputSchema")
-    return lint(schema) or invalid_header_annotation(schema)
+    return unusable(definition) or lint(schema) or invalid_header_annotation(schema)
 
 
 def shipped(name: str, in_checkout: str) -> Path:

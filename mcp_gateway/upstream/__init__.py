@@ -4,6 +4,7 @@ from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.listing import Listed
+from mcp_gateway.upstream.openapi.binding import unusable
 from mcp_gateway.upstream.upstreams import Upstreams
 
-__all__ = ["Hello", "Limits", "Listed", "Resolve", "Upstreams"]
+__all__ = ["Hello", "Limits", "Listed", "Resolve", "Upstreams", "unusable"]

@@ -24,7 +24,7 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.model.call import Answer, Caller, Permit
-from mcp_gateway.model.tool import HttpTransport, Upstream
+from mcp_gateway.model.tool import HttpTransport, OpenApiTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.addresses import resolve as resolve_by_system
 from mcp_gateway.upstream.breaker import Breaker
@@ -33,6 +33,7 @@ from mcp_gateway.upstream.http_link import HttpLink
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello, Link
 from mcp_gateway.upstream.listing import Listed, listed
+from mcp_gateway.upstream.openapi.link import OpenApiLink
 from mcp_gateway.upstream.stdio import StdioLink
 
 log = logging.getLogger(__name__)
@@ -166,6 +167,10 @@ class Upstreams:
                     await link.aclose()
 
     def _link(self, upstream: Upstream, tasks: TaskGroup) -> Link:
+        if isinstance(upstream.transport, OpenApiTransport):
+            return OpenApiLink(
+                upstream, upstream.transport, secrets=self._secrets, resolve=self._resolve, limits=self._limits
+            )
         if isinstance(upstream.transport, HttpTransport):
             return HttpLink(
                 upstream,

@@ -1,0 +1,145 @@
+"""An HTTP API as an upstream: its document makes the tools, the reviewed definition makes each call.
+
+The document is read again whenever the tools are listed, never for a call. What it says of servers
+does not count: every request goes to the registry entry's origin, at addresses that were vetted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import anyio.to_thread
+
+from mcp_gateway.errors import OperatorError, UpstreamFailure, UpstreamProtocolError
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
+from mcp_gateway.model.tool import JsonObject, Kind, OpenApiTransport, Tool, Upstream
+from mcp_gateway.protocol import MODERN_VERSION
+from mcp_gateway.upstream.addresses import Resolve
+from mcp_gateway.upstream.credentials import Credential, Credentials
+from mcp_gateway.upstream.http import HttpClient
+from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.openapi import operations
+from mcp_gateway.upstream.openapi.answers import Reading
+from mcp_gateway.upstream.openapi.binding import Binding, bound
+from mcp_gateway.upstream.openapi.document import Flaw, read
+from mcp_gateway.upstream.openapi.encode import outgoing
+from mcp_gateway.upstream.openapi.parameters import Taken
+from mcp_gateway.upstream.openapi.source import Source
+
+_FIXED = (("accept", "application/json, text/*;q=0.8, */*;q=0.5"),)
+_MAX_KEPT = 20_000
+
+
+class OpenApiLink:
+    def __init__(
+        self, upstream: Upstream, transport: OpenApiTransport, *, secrets: Path, resolve: Resolve, limits: Limits
+    ) -> None:
+        base = urlsplit(transport.url)
+        if base.query:
+            raise OperatorError("the URL of an API takes no query", where="transport.url")
+        self._name = upstream.name
+        self._base = base.path.rstrip("/")
+        self._limits = limits
+        self._credentials = Credentials(secrets, transport)
+        self._query = transport.credential_query
+        self._taken = _taken(transport)
+        self._http = HttpClient(
+            transport, timeout_seconds=upstream.timeout_seconds, resolve=resolve, limits=limits, fixed=_FIXED
+        )
+        self._source = Source(transport, resolve=resolve, limits=limits)
+        self._bindings: dict[tuple[str, str], Binding] = {}
+        self._read: tuple[bytes, Hello, tuple[JsonObject, ...]] | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """One stateless request; the HTTP client's own deadline ends it."""
+        return self._http.is_open
+
+    async def call(self, permit: Permit, _caller: Caller) -> Answer:
+        if permit.tool.kind is not Kind.TOOL or permit.method != "tools/call":
+            raise UpstreamProtocolError("an API has tools and nothing else")
+        credential = self._credentials.current()
+        headers, queries = self._shown(credential)
+        request = outgoing(
+            self._binding(permit.tool), permit.arguments, base=self._base, headers=headers, queries=queries
+        )
+        reading = Reading(
+            self._name,
+            f"urn:mcp-gateway:{quote(self._name)}:{quote(permit.tool.name)}",
+            risk=permit.tool.risk,
+            secrets=_secrets(credential),
+            limit=self._limits.response_bytes,
+        )
+        try:
+            result = await self._http.send(request, reading.result)
+        except UpstreamFailure as exc:
+            if queries:
+                exc.__cause__ = None  # it names the URL, and so the secret
+                exc.__context__ = None
+            raise
+        return Answer(result=result, error=None, era=Era.MODERN)
+
+    async def ask(self, method: str, _params: Mapping[str, Any]) -> Mapping[str, Any]:
+        if method == "tools/list":
+            return {"tools": list((await self._described())[1])}
+        if method == "ping":
+            return {}
+        raise UpstreamProtocolError("an API has tools and nothing else")
+
+    async def hello(self) -> Hello:
+        return self._read[1] if self._read is not None else (await self._described())[0]
+
+    async def sweep(self) -> None:
+        await self._http.refresh()
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _described(self) -> tuple[Hello, tuple[JsonObject, ...]]:
+        """The document as it is now."""
+        data = await self._source.fetched(self._credentials.current())
+        if self._read is None or self._read[0] != data:
+            self._read = (data, *await anyio.to_thread.run_sync(self._understood, data))
+        return self._read[1:]
+
+    def _understood(self, data: bytes) -> tuple[Hello, tuple[JsonObject, ...]]:
+        """On a thread: a large document takes seconds."""
+        try:
+            document = read(data)
+            tools = operations.tools(document, taken=self._taken, limit=self._limits.tools)
+            return Hello(Era.MODERN, MODERN_VERSION, operations.server_info(document), {"tools": {}}), tools
+        except Flaw as flaw:
+            raise UpstreamProtocolError(f"{self._source.name}: {flaw}") from flaw
+
+    def _shown(self, credential: Credential) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[str, str]]]:
+        """The credential as headers and as query parameters; one of them is empty."""
+        if self._query is None:
+            return credential.headers, ()
+        return (), [(self._query, value) for _, value in credential.headers]
+
+    def _binding(self, tool: Tool) -> Binding:
+        key = (tool.name, tool.digest)
+        kept = self._bindings.get(key)
+        if kept is None:
+            if len(self._bindings) >= _MAX_KEPT:
+                self._bindings.clear()
+            kept = self._bindings[key] = bound(tool.definition)
+        return kept
+
+
+def _taken(transport: OpenApiTransport) -> Taken:
+    headers = {name.lower() for name, _ in transport.headers}
+    if transport.credential_header is not None:
+        headers.add(transport.credential_header.lower())
+    queries = {transport.credential_query.lower()} if transport.credential_query else set[str]()
+    return Taken(headers=headers, queries=queries)
+
+
+def _secrets(credential: Credential) -> list[str]:
+    """Every value, and what stands after its scheme: `Bearer abc` also as `abc`."""
+    values = [value for _, value in credential.headers]
+    return [*values, *(value.partition(" ")[2] for value in values if len(value.partition(" ")[2]) >= 8)]
