@@ -1,4 +1,4 @@
-"""The modern way to ask back: a result that says what is missing, a retry that brings it (2026-07-28).
+"""What the fixtures ask the client: a result that says what is missing, a retry that brings it.
 
 State travels through the client, so it is signed; a changed one is refused.
 """
@@ -17,6 +17,7 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
+from examples.conformance import forms
 from examples.conformance.contents import text
 
 Given: TypeAlias = types.CallToolRequestParams | types.GetPromptRequestParams
@@ -120,6 +121,34 @@ def in_two_steps(given: Given) -> types.CallToolResult | types.InputRequiredResu
     return ask({"step1": elicit("Step 1: What is your name?", "name")}, state={})
 
 
+def by_question(given: types.CallToolRequestParams) -> types.CallToolResult | types.InputRequiredResult:
+    answer = (given.input_responses or {}).get("answer")
+    if isinstance(answer, types.CreateMessageResult) and isinstance(answer.content, types.TextContent):
+        return done(f"LLM response: {answer.content.text}")
+    return ask({"answer": sample(str((given.arguments or {}).get("prompt", "")))})
+
+
+def by_form(given: Given, message: str, schema: dict[str, Any]) -> types.CallToolResult | types.InputRequiredResult:
+    """Any action is an answer."""
+    answer = (given.input_responses or {}).get("form")
+    if isinstance(answer, types.ElicitResult):
+        return done(f"Elicitation completed: action={answer.action}, content={answer.content}")
+    params = types.ElicitRequestFormParams(message=message, requested_schema=schema)
+    return ask({"form": types.ElicitRequest(params=params)})
+
+
+def by_user_form(given: types.CallToolRequestParams) -> types.CallToolResult | types.InputRequiredResult:
+    return by_form(given, str((given.arguments or {}).get("message", "")), forms.USER)
+
+
+def by_prompt(given: types.GetPromptRequestParams) -> types.GetPromptResult | types.InputRequiredResult:
+    context = elicited(given, "user_context", "context")
+    if context is None:
+        return ask({"user_context": elicit("What context should the prompt use?", "context")})
+    message = types.PromptMessage(role="user", content=text(f"In the context of {context}."))
+    return types.GetPromptResult(messages=[message])
+
+
 def within_capabilities(ctx: ServerRequestContext, given: Given) -> types.CallToolResult | types.InputRequiredResult:
     """Asks only for what this client said it can answer."""
     if given.input_responses:
@@ -133,7 +162,11 @@ def within_capabilities(ctx: ServerRequestContext, given: Given) -> types.CallTo
     return ask(wanted) if wanted else done("The client can answer nothing.")
 
 
-ROUND_TOOLS: dict[str, Callable[[Given], types.CallToolResult | types.InputRequiredResult]] = {
+ROUND_TOOLS: dict[str, Callable[[types.CallToolRequestParams], types.CallToolResult | types.InputRequiredResult]] = {
+    "test_sampling": by_question,
+    "test_elicitation": by_user_form,
+    "test_elicitation_sep1034_defaults": lambda given: by_form(given, "Please check the defaults", forms.DEFAULTS),
+    "test_elicitation_sep1330_enums": lambda given: by_form(given, "Please choose", forms.ENUMS),
     "test_input_required_result_elicitation": by_elicitation,
     "test_input_required_result_sampling": by_sampling,
     "test_input_required_result_list_roots": by_roots,

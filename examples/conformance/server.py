@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, TypeAlias
 
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.subscriptions import ListenHandler
 from mcp.shared.exceptions import MCPError
 from starlette.types import ASGIApp
 
 from examples.conformance import contents, eras, pushes, rounds, tasks
+from examples.conformance.announcements import Announcements
+from examples.conformance.asking import answered
 
 CallAnswer: TypeAlias = types.CallToolResult | types.InputRequiredResult
 
@@ -42,16 +46,16 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
             "test_reconnection",
             "test_missing_capability",
             "test_streaming_elicitation",
-            "test_elicitation_sep1034_defaults",
-            "test_elicitation_sep1330_enums",
             "test_input_required_result_capabilities",
             "test_trigger_tool_change",
             "test_trigger_prompt_change",
+            "test_trigger_resource_change",
         ],
         _NOTHING,
     ),
     "test_sampling": _one_string("prompt"),
     "test_elicitation": _one_string("message"),
+    "test_trigger_resource_update": _one_string("uri"),
     "test_x_mcp_header": _WITH_HEADER,
     "json_schema_2020_12_tool": contents.SCHEMA_2020_12,
     "greet": _one_string("name"),
@@ -67,7 +71,7 @@ class Fixtures:
     """The handlers of one server."""
 
     def __init__(self) -> None:
-        self.bus = InMemorySubscriptionBus()
+        self.announcements = Announcements()
         self.tasks = tasks.Tasks()
 
     async def list_tools(
@@ -82,7 +86,7 @@ class Fixtures:
         if params.name in contents.CONTENT_TOOLS:
             return types.CallToolResult(content=contents.CONTENT_TOOLS[params.name][1])
         if params.name in rounds.ROUND_TOOLS:
-            return rounds.ROUND_TOOLS[params.name](params)
+            return await answered(ctx, params, rounds.ROUND_TOOLS[params.name])
         return await self._behave(ctx, params)
 
     async def _behave(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> CallAnswer:
@@ -97,24 +101,20 @@ class Fixtures:
                 return await pushes.logging(ctx)
             case "test_reconnection":
                 return await pushes.reconnection(ctx)
-            case "test_sampling":
-                return await pushes.sampling(ctx, str(given.get("prompt", "")))
-            case "test_elicitation":
-                return await pushes.elicitation(ctx, str(given.get("message", "")), pushes.USER_SCHEMA)
-            case "test_elicitation_sep1034_defaults":
-                return await pushes.elicitation(ctx, "Please check the defaults", pushes.DEFAULTS_SCHEMA)
-            case "test_elicitation_sep1330_enums":
-                return await pushes.elicitation(ctx, "Please choose", pushes.ENUMS_SCHEMA)
             case "test_missing_capability":
                 return pushes.missing_capability(ctx)
             case "test_streaming_elicitation":
                 return await pushes.streaming_elicitation(ctx, params)
             case "test_input_required_result_capabilities":
-                return rounds.within_capabilities(ctx, params)
+                return await answered(ctx, params, partial(rounds.within_capabilities, ctx))
             case "test_trigger_tool_change":
-                return await pushes.announce(self.bus, "tools")
+                return await self.announcements.changed("tools")
             case "test_trigger_prompt_change":
-                return await pushes.announce(self.bus, "prompts")
+                return await self.announcements.changed("prompts")
+            case "test_trigger_resource_change":
+                return await self.announcements.changed("resources")
+            case "test_trigger_resource_update":
+                return await self.announcements.updated(str(given.get("uri", "")))
             case "greet":
                 return rounds.done(f"Hello, {given.get('name')}!")
             case "a_tool_without_arguments" | "test_x_mcp_header" | "json_schema_2020_12_tool":
@@ -140,14 +140,6 @@ class Fixtures:
             raise MCPError(code=types.INVALID_PARAMS, message="Resource not found", data={"uri": params.uri})
         return types.ReadResourceResult(contents=[content])
 
-    async def subscribe(self, _ctx: ServerRequestContext, _params: types.SubscribeRequestParams) -> types.EmptyResult:
-        return types.EmptyResult()
-
-    async def unsubscribe(
-        self, _ctx: ServerRequestContext, _params: types.UnsubscribeRequestParams
-    ) -> types.EmptyResult:
-        return types.EmptyResult()
-
     async def set_level(self, _ctx: ServerRequestContext, _params: types.SetLevelRequestParams) -> types.EmptyResult:
         return types.EmptyResult()
 
@@ -157,15 +149,11 @@ class Fixtures:
         return types.ListPromptsResult(prompts=contents.PROMPTS)
 
     async def get_prompt(
-        self, _ctx: ServerRequestContext, params: types.GetPromptRequestParams
+        self, ctx: ServerRequestContext, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
         if params.name == "test_input_required_result_prompt":
-            context = rounds.elicited(params, "user_context", "context")
-            if context is None:
-                return rounds.ask({"user_context": rounds.elicit("What context should the prompt use?", "context")})
-            blocks: list[types.ContentBlock] | None = [contents.text(f"In the context of {context}.")]
-        else:
-            blocks = contents.prompt(params.name, params.arguments or {})
+            return await answered(ctx, params, rounds.by_prompt)
+        blocks = contents.prompt(params.name, params.arguments or {})
         if blocks is None:
             raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown prompt: {params.name}")
         return types.GetPromptResult(messages=[types.PromptMessage(role="user", content=block) for block in blocks])
@@ -195,9 +183,20 @@ class _Replay(EventStore):
         return wanted
 
 
+class _Server(Server[Any]):
+    """Says in the handshake that it announces changes; the SDK's default says it does not."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
+    ) -> InitializationOptions:
+        announced = notification_options or NotificationOptions(True, True, True)
+        return super().create_initialization_options(announced, *more, **named)
+
+
 def make_server() -> Server[Any]:
     fixtures = Fixtures()
-    server = Server[Any](
+    changes = fixtures.announcements
+    server = _Server(
         "conformance-fixtures",
         version="1.0.0",
         cache_hints=dict.fromkeys(
@@ -217,15 +216,16 @@ def make_server() -> Server[Any]:
         on_list_resources=fixtures.list_resources,
         on_list_resource_templates=fixtures.list_templates,
         on_read_resource=fixtures.read_resource,
-        on_subscribe_resource=fixtures.subscribe,
-        on_unsubscribe_resource=fixtures.unsubscribe,
-        on_subscriptions_listen=ListenHandler(fixtures.bus),
+        on_subscribe_resource=changes.subscribe,
+        on_unsubscribe_resource=changes.unsubscribe,
+        on_subscriptions_listen=ListenHandler(changes.bus),
         on_list_prompts=fixtures.list_prompts,
         on_get_prompt=fixtures.get_prompt,
         on_completion=fixtures.complete,
     )
     # The constructor's parameter for it warns: logging is deprecated in the modern era, required by the legacy one.
     server.add_request_handler("logging/setLevel", types.SetLevelRequestParams, fixtures.set_level)
+    server.add_notification_handler("notifications/initialized", types.NotificationParams, changes.joined)
     tasks.serve(server, fixtures.tasks)
     return server
 
