@@ -206,6 +206,7 @@ PUBLIC: dict[str, Public] = {
     "session.missing": Public(-32600, 400),
     "session.unknown": Public(-32600, 404),
     "cursor.invalid": Public(-32602, 200),
+    "state.invalid": Public(-32602, 400),
     "arguments.invalid": Public(-32602, 200),
     "caller.declined": Public(-32600, 200),
     "tool.unavailable": Public(-32602, 200),

@@ -27,6 +27,8 @@ from mcp_gateway.model.tool import Risk
 
 class Outcome(StrEnum):
     OK = "ok"
+    ASKED = "asked"
+    """The upstream wants to know something first; the client may come back with it."""
     TOOL_ERROR = "tool_error"
     """The upstream answered that it failed."""
     UPSTREAM_ERROR = "upstream_error"
@@ -54,6 +56,8 @@ def of_answer(answer: Answer) -> Ending:
         return Ending(Outcome.TOOL_ERROR, str(code) if isinstance(code, int) and abs(code) < 2**53 else "invalid")
     if answer.result is not None and answer.result.get("isError") is True:
         return Ending(Outcome.TOOL_ERROR, "isError")
+    if answer.result is not None and answer.result.get("resultType") == "input_required":
+        return Ending(Outcome.ASKED)
     return Ending(Outcome.OK)
 
 

@@ -10,6 +10,7 @@ from mcp_gateway.audit.record import Record
 
 _OUTCOMES = {
     "ok": "succeeded",
+    "asked": "asked something back",
     "tool_error": "answered with an error",
     "upstream_error": "failed at the upstream",
     "timeout": "timed out",

@@ -66,6 +66,8 @@ class Answer:
     """A JSON-RPC error object of the upstream, passed on as it stands."""
     era: Era
     """Era the upstream spoke, so the transport knows what to add or drop."""
+    item: Tool | None = None
+    """What asks something back instead of answering; None for every other answer."""
 
 
 class Caller(Protocol):
@@ -89,3 +91,17 @@ class Caller(Protocol):
 
 
 Forward: TypeAlias = Callable[[Permit, Caller], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A request that its client makes once more, because it was asked something: decided and recorded like any."""
+
+    params: Mapping[str, Any]
+    """What the upstream gets besides: `inputResponses`, `requestState`."""
+    item: str | None = None
+    """Id of what asked; nothing else may get the answers."""
+    began: str | None = None
+    """Id of the first request, for the audit."""
+    forward: Forward | None = None
+    """Goes on with a call that waits, instead of making it again."""

@@ -127,6 +127,7 @@ REASONS: dict[str, Meaning] = {
     "session.unknown": Meaning("The session is unknown; initialize again.", ""),
     "grant.unknown": Meaning("There is no such grant, or it is not yours to end.", ""),
     "cursor.invalid": Meaning("The cursor is not valid.", ""),
+    "state.invalid": Meaning("The request state is not valid; make the request again without it.", ""),
     "arguments.invalid": Meaning("The arguments do not fit the tool's input schema.", ""),
     "limit.concurrency": Meaning("Too many calls at once; try again.", ""),
     "limit.overload": Meaning("The gateway is busy; try again.", ""),

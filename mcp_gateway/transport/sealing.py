@@ -32,9 +32,9 @@ class Sealer:
         sealed = nonce + self._ring[0].encrypt(nonce, plain, _context(purpose, binding))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
-    def open(self, purpose: str, binding: str, sealed: str) -> Mapping[str, Any] | None:
-        """The content, or None for anything that is not ours, not for this binding, or too old."""
-        if len(sealed) > _MAX_SEALED or not sealed.isascii():
+    def open(self, purpose: str, binding: str, sealed: str, *, limit: int = _MAX_SEALED) -> Mapping[str, Any] | None:
+        """The content, or None for anything that is not ours, not for this binding, too old, or beyond `limit`."""
+        if len(sealed) > limit or not sealed.isascii():
             return None
         try:
             raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
