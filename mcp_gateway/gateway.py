@@ -10,19 +10,22 @@
                    │    └ upstream  intent recorded, forward(Permit) → Answer
                    └ audit          entry closes: outcome, denial or error
 
-What is listed is what may be called: `list_tools` asks the same authorization.
+What is listed is what may be used: `list` asks the same authorization. Every other verb goes the same way.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeAlias, cast
 
-from mcp_gateway.audit import Journal
-from mcp_gateway.authorization import Authorization, public_code
-from mcp_gateway.catalog import Catalog
+from mcp_gateway.admission import admit
+from mcp_gateway.audit import Entry, Journal
+from mcp_gateway.authorization import Authorization
+from mcp_gateway.catalog import Catalog, Links, shown
+from mcp_gateway.catalog.uris import exposed_uri
 from mcp_gateway.errors import (
     AccessDenied,
     AuthorizationUnavailable,
@@ -34,27 +37,67 @@ from mcp_gateway.errors import (
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
 from mcp_gateway.model.call import Answer, Caller, Permit, Request
-from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Risk, Tool
+from mcp_gateway.model.tool import JsonObject, Kind, Tool
 from mcp_gateway.storage import ChangeFeed
 from mcp_gateway.upstream import Upstreams
 
-Called: TypeAlias = tuple[Request, str, Mapping[str, Any]]
-"""A `tools/call` under way: request, tool name, arguments. A plain tuple, because every call makes one."""
+Called: TypeAlias = tuple[Request, Kind, str, Mapping[str, Any]]
+"""A call, prompt or read under way: request, kind, name or URI, arguments. A plain tuple, because every call makes one."""
+
+
+LIST_VERBS: Mapping[Kind, str] = {
+    Kind.TOOL: "tools/list",
+    Kind.PROMPT: "prompts/list",
+    Kind.RESOURCE: "resources/list",
+    Kind.TEMPLATE: "resources/templates/list",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class ToolList:
-    """The approved tools of one endpoint and which of them this principal may call."""
+class Offer:
+    """What one endpoint has of one kind, and which of it this principal may use."""
 
-    tools: Sequence[Tool]
+    kind: Kind
+    items: Sequence[Tool]
     visible: frozenset[ToolId]
     generation: tuple[int, str]
     """Of the catalog and of the rules; with `visible` it identifies the answer."""
     depends: Callable[[Tool], bool]
-    """Whether a call of a listed tool also depends on its arguments."""
+    """Whether a use of a listed item also depends on its arguments."""
+
+    def renamed(self, item: Tool) -> JsonObject:
+        """The item's definition as the endpoint of all servers shows it, but for its own name."""
+        meta: object = item.definition.get("_meta")
+        if not isinstance(meta, dict):
+            return item.definition
+        return {**item.definition, "_meta": shown.meta_of(cast("JsonObject", meta), partial(exposed_uri, item.server))}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a client wants suggestions for."""
+
+    kind: Kind
+    """A prompt or a template."""
+    name: str
+    """As the endpoint shows it."""
+    params: Mapping[str, Any]
+    """The rest of the request: `argument`, and `context` if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRef:
+    """A task that an upstream runs for a tool call."""
+
+    server: str
+    tool: str
+    """The upstream's own name."""
+    id: str
+    """The upstream's task id."""
+    arguments: Mapping[str, Any]
+    """Of the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +109,7 @@ class Gateway:
     guards: Guards
     upstreams: Upstreams
     journal: Journal
+    links: Links = field(default_factory=Links)
 
     async def authenticate(self, request_id: str, authorization: str | None, audience: str) -> Principal:
         """Who asks; a refusal is recorded, also when it is ours because the store or an issuer cannot be asked."""
@@ -90,14 +134,14 @@ class Gateway:
             self.journal.refused(request_id, exc.recorded, audience=principal.audience)
             raise
 
-    async def list_tools(self, request: Request, principal: Principal) -> ToolList:
-        """What `principal` may call at the request's endpoint."""
-        async with self.journal.entry(request, "tools/list", principal) as entry:
-            listing = self.catalog.listing(request.endpoint)
+    async def list(self, request: Request, principal: Principal, kind: Kind) -> Offer:
+        """What `principal` may use at the request's endpoint."""
+        async with self.journal.entry(request, LIST_VERBS[kind], principal) as entry:
+            listing = self.catalog.listing(request.endpoint, kind)
             visible = await self.authorization.visible(principal, listing.tools, now=time.time(), request=request)
             entry.listed(visible.tools)
             generation = (listing.generation, self.authorization.book.book_id)
-            return ToolList(listing.tools, visible.ids, generation, self.authorization.depends)
+            return Offer(kind, listing.tools, visible.ids, generation, self.authorization.depends)
 
     async def call_tool(
         self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], caller: Caller
@@ -109,7 +153,101 @@ class Gateway:
                 principal, tool, arguments, now=time.time(), request=request
             )
             permit = admit(request, principal, tool, arguments, decision)
-            return await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward))
+            answer = await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward))
+            return self._handed_over(permit, answer)
+
+    async def get_prompt(
+        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], caller: Caller
+    ) -> Answer:
+        """The prompt with its arguments filled in."""
+        async with self.journal.entry(request, "prompts/get", principal, arguments) as entry:
+            entry.tool = prompt = self.catalog.resolve(request.endpoint, name, Kind.PROMPT)
+            params = {"name": prompt.name, "arguments": arguments}
+            return await self._use(entry, request, principal, prompt, arguments, "prompts/get", params, caller)
+
+    async def read_resource(self, request: Request, principal: Principal, uri: str, caller: Caller) -> Answer:
+        """A listed resource, one that a template describes, or one that a result linked to."""
+        async with self.journal.entry(request, "resources/read", principal, {"uri": uri}) as entry:
+            item, own, arguments = self.readable(request, principal, uri)
+            entry.tool = item
+            return await self._use(entry, request, principal, item, arguments, "resources/read", {"uri": own}, caller)
+
+    async def complete(self, request: Request, principal: Principal, asked: Completion, caller: Caller) -> Answer:
+        """Suggestions for an argument of a prompt or template that `principal` may use."""
+        async with self.journal.entry(request, "completion/complete", principal) as entry:
+            item = self.catalog.resolve(request.endpoint, asked.name, asked.kind)
+            # What is being typed names no resource yet.
+            entry.tool = item = replace(item, resources=(), mapping="")
+            ref = {"type": "ref/prompt", "name": item.name}
+            if asked.kind is Kind.TEMPLATE:
+                ref = {"type": "ref/resource", "uri": item.name}
+            params = {**asked.params, "ref": ref}
+            return await self._use(entry, request, principal, item, {}, "completion/complete", params, caller)
+
+    async def use_task(
+        self,
+        request: Request,
+        principal: Principal,
+        method: str,
+        ref: TaskRef,
+        params: Mapping[str, Any],
+        caller: Caller,
+    ) -> Answer:
+        """Ask after a task, answer its questions or cancel it, by the right to the call that began it."""
+        async with self.journal.entry(request, method, principal) as entry:
+            entry.tool = tool = self.catalog.resolve(ref.server, ref.tool)
+            params = {**params, "taskId": ref.id}
+            return await self._use(entry, request, principal, tool, ref.arguments, method, params, caller)
+
+    def began(self, request: Request, name: str, arguments: Mapping[str, Any]) -> TaskRef:
+        """Which tool of which server a call of `name` went to; the task's own id is in the answer."""
+        tool = self.catalog.resolve(request.endpoint, name)
+        return TaskRef(tool.server, tool.name, "", arguments)
+
+    async def _use(
+        self,
+        entry: Entry,
+        request: Request,
+        principal: Principal,
+        item: Tool,
+        arguments: Mapping[str, Any],
+        method: str,
+        params: Mapping[str, Any],
+        caller: Caller,
+    ) -> Answer:
+        """What follows once it is known what the request is about."""
+        entry.decision = decision = await self.authorization.decide(
+            principal, item, arguments, now=time.time(), request=request
+        )
+        permit = replace(admit(request, principal, item, arguments, decision), method=method, params=params)
+        return self._handed_over(permit, await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward)))
+
+    def _handed_over(self, permit: Permit, answer: Answer) -> Answer:
+        """`answer` in the endpoint's names; what it links to can be read from now on."""
+        found, server = answer.result, permit.tool.server
+        merged = permit.request.endpoint is None
+        if found is None:
+            return replace(answer, error=shown.error(answer.error or {}, self._renamed(server))) if merged else answer
+        if linked := shown.blocks(found):
+            self.links.remember(permit.principal, permit.tool, permit.arguments, linked)
+        elif "contents" not in found and "_meta" not in found:
+            return answer
+        return replace(answer, result=shown.result(found, self._renamed(server))) if merged else answer
+
+    def _renamed(self, server: str) -> shown.Rename:
+        return partial(exposed_uri, server)
+
+    def readable(self, request: Request, principal: Principal, uri: str) -> tuple[Tool, str, Mapping[str, Any]]:
+        """What decides over `uri`, the upstream's own name for it, and the arguments of that decision."""
+        try:
+            item, own, variables = self.catalog.readable(request.endpoint, uri)
+        except AccessDenied:
+            server, own = self.catalog.owner(request.endpoint, uri)
+            link = self.links.find(principal, server, own)
+            if link is None:
+                raise
+            return link.tool, own, link.arguments
+        return item, own, {**variables, "uri": own}
 
     async def ended(self, principal: Principal) -> GatewayError | None:
         """What would refuse `principal` now, but for the token's age; asks nobody outside this process."""
@@ -125,10 +263,17 @@ class Gateway:
 
     async def _readmit(self, principal: Principal, called: Called) -> None:
         await self.follow()
-        request, name, arguments = called
-        tool = self.catalog.resolve(request.endpoint, name)
-        decision = await self.authorization.decide(principal, tool, arguments, now=time.time(), request=request)
-        admit(request, principal, tool, arguments, decision)
+        item, arguments = self._about(principal, called)
+        decision = await self.authorization.decide(principal, item, arguments, now=time.time(), request=called[0])
+        admit(called[0], principal, item, arguments, decision)
+
+    def _about(self, principal: Principal, called: Called) -> tuple[Tool, Mapping[str, Any]]:
+        """What decides over a request under way, and the arguments of that decision."""
+        request, kind, name, arguments = called
+        if kind is Kind.RESOURCE:
+            item, _, arguments = self.readable(request, principal, name)
+            return item, arguments
+        return self.catalog.resolve(request.endpoint, name, kind), arguments
 
     async def record_ended(
         self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
@@ -139,10 +284,9 @@ class Gateway:
         who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience, "name": name}
         await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
-    def asker(self, called: Called) -> str | None:
+    def asker(self, principal: Principal, called: Called) -> str | None:
         """The server that `called` reached, where the endpoint alone does not say it."""
-        request, name, _ = called
-        return None if request.endpoint else self.catalog.resolve(None, name).server
+        return None if called[0].endpoint else self._about(principal, called)[0].server
 
     def has_endpoint(self, endpoint: str | None) -> bool:
         return self.catalog.has_endpoint(endpoint)
@@ -162,23 +306,3 @@ async def _refusal(check: Awaitable[None]) -> GatewayError | None:
     except (Unauthenticated, InsufficientScope, AccessDenied) as exc:
         return exc
     return None
-
-
-def admit(
-    request: Request, principal: Principal, tool: Tool, arguments: Mapping[str, Any], decision: Decision
-) -> Permit:
-    """The only place a Permit is made."""
-    if decision.allowed:
-        return Permit(request, principal, tool, arguments, decision)
-    code = public_code(decision)
-    if code == "scope.insufficient":
-        missing = [reason.evidence for reason in decision.reasons if reason.code == code]
-        raise InsufficientScope(" ".join(dict.fromkeys([scope_for(tool.risk), *missing])))
-    if code == "authorization.unavailable":
-        raise AuthorizationUnavailable("a question stayed unanswered")
-    raise AccessDenied(decision, code=code)
-
-
-def scope_for(risk: Risk) -> str:
-    """The scope a tool needs; `mcp:write` implies `mcp:read`."""
-    return "mcp:read" if risk is Risk.READ else "mcp:write"

@@ -131,6 +131,11 @@ def encode_header_value(value: str) -> str:
     return load().encode_header_value(value)
 
 
+def decode_header_value(value: str) -> str | None:
+    """What a header value stands for, in either spelling; None when it is not well encoded."""
+    return load().decode_header_value(value)
+
+
 def _refusal(rejection: InboundLadderRejection) -> BadRequest:
     data: Any = rejection.data
     return BadRequest(

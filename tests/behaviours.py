@@ -1251,4 +1251,34 @@ PROMISES: tuple[Promise, ...] = (
         "design: authorization, moving between backends",
         "flow/test_moving_relationships.py::test_a_store_without_our_model_is_neither_read_nor_written",
     ),
+    Promise(
+        "A server's own endpoint shows its own resources, templates and prompts.",
+        "MCP 2026-07-28 server/resources, server/prompts",
+        "flow/test_features.py::test_one_endpoint_shows_a_servers_own_names",
+    ),
+    Promise(
+        "Equal URIs and names of two servers are told apart on the endpoint of all.",
+        "protocol.md 4.8; MCP 2026-07-28 server/tools, name collisions",
+        "flow/test_features.py::test_the_endpoint_of_all_servers_tells_equal_uris_and_names_apart",
+    ),
+    Promise(
+        "A prompt gets its arguments, and names resources as its endpoint does.",
+        "MCP 2026-07-28 server/prompts",
+        "flow/test_features.py::test_a_prompt_is_got_with_its_arguments_and_its_resources_are_named_as_the_endpoint_does",
+    ),
+    Promise(
+        "Completion is for what the principal may use.",
+        "MCP 2026-07-28 server/utilities/completion",
+        "flow/test_features.py::test_completion_is_for_what_the_principal_may_use",
+    ),
+    Promise(
+        "Without the right, prompts and resources look as if they did not exist.",
+        "design: what is listed is what may be used",
+        "flow/test_features.py::test_without_the_grant_nothing_is_listed_and_everything_is_refused_as_if_it_were_not_there",
+    ),
+    Promise(
+        "Every read and prompt is recorded with its decision.",
+        "design: audit",
+        "flow/test_features.py::test_every_read_and_prompt_is_recorded_with_its_decision",
+    ),
 )

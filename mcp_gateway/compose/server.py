@@ -32,10 +32,11 @@ from mcp_gateway.transport.challenge import endpoint_path
 from mcp_gateway.transport.edge import Origins
 from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import InFlight
-from mcp_gateway.transport.lists import ToolPages
+from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.serving import serve as listen
 from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.transport.tasks import Tasks
 from mcp_gateway.upkeep import Upkeep
 from mcp_gateway.upstream.fetch import fetch
 
@@ -148,7 +149,8 @@ async def _application(made: Office, inflight: InFlight) -> Application:
         gateway=gateway,
         origins=Origins.of(settings.origins),
         sessions=Sessions(sealer, end=ended.add, ended=ended.__contains__),
-        pages=ToolPages(sealer),
+        pages=Pages(sealer),
+        tasks=Tasks(sealer),
         inflight=inflight,
         max_body_bytes=settings.limits.body_bytes,
         trusted_proxies=[ip_network(text) for text in settings.trusted_proxies],

@@ -12,7 +12,7 @@ from mcp_gateway.protocol import check_param_headers, header_map
 
 async def param_headers(permit: Permit, caller: Caller, proceed: Forward) -> Answer:
     """Raise BadRequest `request.header_mismatch` on any disagreement; legacy clients send no such headers."""
-    if permit.request.era is Era.MODERN and _is_annotated(permit.tool):
+    if permit.request.era is Era.MODERN and permit.method == "tools/call" and _is_annotated(permit.tool):
         check_param_headers(permit.tool.definition.get("inputSchema"), permit.arguments, permit.request.param_headers)
     return await proceed(permit, caller)
 

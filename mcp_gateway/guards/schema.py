@@ -34,6 +34,8 @@ class SchemaGuard:
 
     async def __call__(self, permit: Permit, caller: Caller, proceed: Forward) -> Answer:
         """Raises InvalidArguments."""
+        if permit.method != "tools/call":
+            return await proceed(permit, caller)  # nothing else comes with a schema
         schema = self._schema(permit)
         arguments = permit.arguments if isinstance(permit.arguments, dict) else dict(permit.arguments)
         if not schema.validator.is_valid(arguments):

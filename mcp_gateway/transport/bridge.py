@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp_gateway.model.call import Era
-from mcp_gateway.model.tool import JsonObject
+from mcp_gateway.model.tool import JsonObject, Kind
 
 _MODERN_ONLY = ("resultType", "ttlMs", "cacheScope")
+_NAMED_BY = {Kind.PROMPT: "name", Kind.RESOURCE: "uri", Kind.TEMPLATE: "uriTemplate"}
+_OLD_NOT_FOUND = -32002
+_INVALID_PARAMS = -32602
 
 
 def call_result(result: JsonObject, *, client: Era) -> JsonObject:
@@ -26,6 +29,37 @@ def call_result(result: JsonObject, *, client: Era) -> JsonObject:
     return {key: value for key, value in result.items() if key not in dropped}
 
 
+def read_result(result: JsonObject, *, client: Era) -> JsonObject:
+    """A `resources/read` result; modern ones say how long they may be kept (2026-07-28 server/utilities/caching)."""
+    if client is Era.LEGACY:
+        return _without(result, _MODERN_ONLY)
+    ttl: object = result.get("ttlMs")
+    # Read by the right of one principal: whatever the upstream says of it, nobody else may have the copy.
+    kept = {"ttlMs": ttl if type(ttl) is int and ttl >= 0 else 0, "cacheScope": "private"}
+    return {"resultType": "complete", **result, **kept}
+
+
+def plain_result(result: JsonObject, *, client: Era) -> JsonObject:
+    """A result of any other method."""
+    if client is Era.LEGACY:
+        return _without(result, _MODERN_ONLY)
+    return result if "resultType" in result else {**result, "resultType": "complete"}
+
+
+def error(found: JsonObject, *, client: Era) -> JsonObject:
+    """An upstream's error in the codes of the client's era (2026-07-28 basic/index: resource not found is -32602)."""
+    if client is Era.MODERN and found.get("code") == _OLD_NOT_FOUND:
+        return {**found, "code": _INVALID_PARAMS}
+    return found
+
+
+def definition(definition: JsonObject, kind: Kind, *, name: str, client: Era) -> JsonObject:
+    """An item as one endpoint lists it: its exposed name, everything else as the upstream said it."""
+    if kind is Kind.TOOL:
+        return tool_definition(definition, name=name, client=client)
+    return {**definition, _NAMED_BY[kind]: name}
+
+
 def tool_definition(definition: JsonObject, *, name: str, client: Era) -> dict[str, Any]:
     """A tool as one endpoint lists it: its exposed name, everything else as the upstream said it."""
     shown = {**definition, "name": name}
@@ -36,3 +70,9 @@ def tool_definition(definition: JsonObject, *, name: str, client: Era) -> dict[s
     if output is not None and not (isinstance(output, Mapping) and output.get("type") == "object"):
         del shown["outputSchema"]
     return shown
+
+
+def _without(result: JsonObject, names: tuple[str, ...]) -> JsonObject:
+    if not any(name in result for name in names):
+        return result
+    return {key: value for key, value in result.items() if key not in names}

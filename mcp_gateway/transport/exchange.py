@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import anyio
 import orjson
 
 from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError, UpstreamProtocolError
 from mcp_gateway.gateway import Called, Gateway
-from mcp_gateway.model.call import Era, Request
+from mcp_gateway.model.call import Answer, Era, Request
 from mcp_gateway.model.principal import Principal
+from mcp_gateway.model.tool import JsonObject, Kind
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.asking import Conversation, Questions
@@ -20,9 +21,18 @@ from mcp_gateway.transport.challenge import challenge
 from mcp_gateway.transport.classify import capabilities_of, meta_of, progress_token
 from mcp_gateway.transport.edge import Network, Origins, forwarded_for
 from mcp_gateway.transport.inflight import Flight, InFlight
-from mcp_gateway.transport.lists import ToolPages
+from mcp_gateway.transport.lists import Pages
+from mcp_gateway.transport.params import an_object, completion, text
 from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.sessions import Session, Sessions
+from mcp_gateway.transport.tasks import Tasks, renamed, require_extension
+
+
+class Bridged(Protocol):
+    """A result as the client's era has it."""
+
+    def __call__(self, result: JsonObject, /, *, client: Era) -> JsonObject: ...
+
 
 _PARAM_PREFIX = "mcp-param-"
 _NOTHING: Mapping[str, Any] = {}
@@ -36,7 +46,8 @@ class Parts:
     gateway: Gateway
     origins: Origins
     sessions: Sessions
-    pages: ToolPages
+    pages: Pages
+    tasks: Tasks
     inflight: InFlight
     max_body_bytes: int
     trusted_proxies: Sequence[Network] = ()
@@ -108,24 +119,53 @@ class Exchange:
         trusted = self.parts.trusted_proxies
         return forwarded_for(self.peer, self.headers.get("x-forwarded-for"), trusted) if trusted else self.peer
 
-    async def list_tools(self, request: Request) -> None:
-        tools = await self.parts.gateway.list_tools(request, self.principal)
-        page = self.parts.pages.page(tools, request, self.principal, cursor=self.params.get("cursor"))
+    async def list(self, request: Request, kind: Kind) -> None:
+        offer = await self.parts.gateway.list(request, self.principal, kind)
+        page = self.parts.pages.page(offer, request, self.principal, cursor=self.params.get("cursor"))
         await self.reply.raw_result(page)
 
     async def call_tool(self, request: Request) -> None:
-        name: Any = self.params.get("name")
-        arguments: Any = self.params.get("arguments", {})
-        if not isinstance(name, str):
-            raise BadRequest("params.name must be text")
-        if not isinstance(arguments, dict):
-            raise BadRequest("params.arguments must be an object")
-        self.called = (request, name, arguments)
-        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
+        params = self.params
+        name, arguments = text(params, "name"), an_object(params, "arguments")
+        self.called = (request, Kind.TOOL, name, arguments)
+        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self)
+        if answer.result is not None and answer.result.get("resultType") == "task":
+            ref = self.parts.gateway.began(request, name, arguments)
+            answer = replace(answer, result=self.parts.tasks.handed_out(answer.result, self.principal, ref))
+        await self._answer(answer, bridge.call_result)
+
+    async def use_task(self, request: Request, method: str) -> None:
+        require_extension(request.capabilities)
+        handle, ref = self.parts.tasks.find(self.params, self.headers, self.principal)
+        params = {name: value for name, value in self.params.items() if name not in ("taskId", "_meta")}
+        answer = await self.parts.gateway.use_task(request, self.principal, method, ref, params, self)
         if answer.result is not None:
-            await self._relay(bridge.call_result(answer.result, client=self.era))
+            answer = replace(answer, result=renamed(answer.result, ref, handle))
+        await self._answer(answer, bridge.plain_result)
+
+    async def get_prompt(self, request: Request) -> None:
+        name, arguments = text(self.params, "name"), an_object(self.params, "arguments")
+        self.called = (request, Kind.PROMPT, name, arguments)
+        await self._answer(
+            await self.parts.gateway.get_prompt(request, self.principal, name, arguments, self), bridge.plain_result
+        )
+
+    async def read_resource(self, request: Request) -> None:
+        uri = text(self.params, "uri")
+        self.called = (request, Kind.RESOURCE, uri, _NOTHING)
+        await self._answer(
+            await self.parts.gateway.read_resource(request, self.principal, uri, self), bridge.read_result
+        )
+
+    async def complete(self, request: Request) -> None:
+        asked = completion(self.params)
+        await self._answer(await self.parts.gateway.complete(request, self.principal, asked, self), bridge.plain_result)
+
+    async def _answer(self, answer: Answer, bridged: Bridged) -> None:
+        if answer.result is not None:
+            await self._relay(bridged(answer.result, client=self.era))
         else:
-            error = answer.error or {}
+            error = bridge.error(answer.error or {}, client=self.era)
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
 
     async def notify(self, message: Mapping[str, Any], /) -> None:
@@ -149,7 +189,7 @@ class Exchange:
                 session=request.client_session,
                 capabilities=request.capabilities,
             )
-        result = await conversation.ask(method, params, server=self.parts.gateway.asker(called))
+        result = await conversation.ask(method, params, server=self.parts.gateway.asker(self.principal, called))
         await self._still_admitted()
         return result
 
@@ -170,7 +210,7 @@ class Exchange:
 
     async def refuse_ended(self, refusal: GatewayError) -> None:
         """Record that the right to this request ended while it ran, and say so; always raises."""
-        name = self.called[1] if self.called else None
+        name = self.called[2] if self.called else None
         await self.parts.gateway.record_ended(self.reply.request_id, self.principal, name, refusal)
         raise AccessDenied(None, code="access.ended") from refusal
 

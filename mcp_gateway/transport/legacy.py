@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mcp_gateway.errors import BadRequest
+from mcp_gateway.model.tool import Kind
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.transport.exchange import Exchange, unknown_method
-from mcp_gateway.transport.modern import SERVER_INFO
+from mcp_gateway.transport.modern import CAPABILITIES, SERVER_INFO
 
 
 async def answer(exchange: Exchange) -> None:
@@ -19,11 +20,24 @@ async def answer(exchange: Exchange) -> None:
     session = exchange.session()
     exchange.flight.key = (session.digest, exchange.message["id"])
     exchange.parts.inflight.name(exchange.flight)
+    request = exchange.request(session.protocol_version, session)
     match method:
         case "tools/call":
-            await exchange.call_tool(exchange.request(session.protocol_version, session))
+            await exchange.call_tool(request)
         case "tools/list":
-            await exchange.list_tools(exchange.request(session.protocol_version, session))
+            await exchange.list(request, Kind.TOOL)
+        case "resources/read":
+            await exchange.read_resource(request)
+        case "prompts/get":
+            await exchange.get_prompt(request)
+        case "completion/complete":
+            await exchange.complete(request)
+        case "prompts/list":
+            await exchange.list(request, Kind.PROMPT)
+        case "resources/list":
+            await exchange.list(request, Kind.RESOURCE)
+        case "resources/templates/list":
+            await exchange.list(request, Kind.TEMPLATE)
         case "ping":
             await exchange.reply.result({})
         case _:
@@ -40,5 +54,5 @@ async def _initialize(exchange: Exchange) -> None:
     if not isinstance(capabilities, dict):
         raise BadRequest("params.capabilities must be an object")
     session_id = exchange.parts.sessions.create(exchange.principal, version, capabilities)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
-    result: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": SERVER_INFO}
+    result: dict[str, Any] = {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": SERVER_INFO}
     await exchange.reply.result(result, headers=[(b"mcp-session-id", session_id.encode())])
