@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcp_gateway.administration.changes import Part
-from mcp_gateway.catalog import Findings, Review, registry
+from mcp_gateway.catalog import Findings, Review, named, registry, spoken
 from mcp_gateway.catalog.registry import UpstreamEntry
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import ReviewState, Upstream
@@ -50,16 +50,17 @@ class Servers(Part):
         async with self._changes.around("server.refreshed", actor, server=name):
             return await self._review.refresh(upstream, actor)
 
-    async def server_approve(self, name: str, tools: Sequence[str] | None, *, actor: str) -> list[str]:
-        """Approve the named tools, or all that wait; returns what was approved."""
+    async def server_approve(self, name: str, items: Sequence[str] | None, *, actor: str) -> list[str]:
+        """Approve what is named, as `named` understands it, or all that waits; returns what was approved."""
         rows = await self._review.rows(name)
         if not rows:
             raise OperatorError("nothing was discovered there", where=name, remedy=f"mcp-gateway server refresh {name}")
-        chosen = list(tools) if tools is not None else [row.name for row in rows if row.state in _WAITING]
-        known = {row.name: row.digest for row in rows}
-        digests = {tool: known.get(tool, "") for tool in chosen}
-        async with self._changes.around("server.approved", actor, server=name, tools=chosen, digests=digests):
-            return await self._review.approve(name, digests, actor)
+        chosen = [row for row in rows if row.state in _WAITING] if items is None else named(rows, items)
+        said = [spoken(row.kind, row.name) for row in chosen]
+        digests = {spoken(row.kind, row.name): row.digest for row in chosen}
+        async with self._changes.around("server.approved", actor, server=name, tools=said, digests=digests):
+            await self._review.approve(name, {row.id: row.digest for row in chosen}, actor)
+        return said
 
     async def server_remove(self, name: str, *, actor: str) -> Path:
         """Delete the registry file, the discovered tools and their facts; access and grants stay and reach nothing."""

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mcp_gateway.catalog.index import Listing, exposed_name, listing, mapping_digest
+from mcp_gateway.catalog import readable
+from mcp_gateway.catalog.index import Listing, exposed, listing, mapping_digest
+from mcp_gateway.catalog.readable import Shelf, shelf
+from mcp_gateway.catalog.templates import Values
+from mcp_gateway.catalog.uris import is_web, own_uri
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.model.decision import Reason, deny
-from mcp_gateway.model.ids import ToolId, tool_id
-from mcp_gateway.model.tool import ReviewState, Tool, Upstream
+from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.tool import Kind, ReviewState, Tool, Upstream
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, server_rows, tool_rows
 
 _LONGEST_NAME = 128
+_UNAVAILABLE = {
+    Kind.TOOL: "tool.unavailable",
+    Kind.PROMPT: "prompt.unavailable",
+    Kind.RESOURCE: "resource.unavailable",
+    Kind.TEMPLATE: "resource.unavailable",
+}
 
 
 class Catalog:
-    """Declared upstreams joined with their reviewed tools; rebuilt whole, swapped at once."""
+    """Declared upstreams joined with what was reviewed of them; rebuilt whole, swapped at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -24,7 +34,8 @@ class Catalog:
         self._servers: Mapping[str, ServerRow] = {}
         self._rows: Mapping[ToolId, ToolRow] = {}
         self._tools: Mapping[ToolId, Tool] = {}
-        self._listings: dict[str | None, Listing] = {}
+        self._listings: Mapping[Kind, Mapping[str | None, Listing]] = {kind: {} for kind in Kind}
+        self._shelves: Mapping[str, Shelf] = {}
         self._generation = 0
 
     async def declare(self, upstreams: Sequence[Upstream]) -> None:
@@ -33,18 +44,19 @@ class Catalog:
         await self.load()
 
     async def load(self) -> None:
-        """Read servers and tools from the store and rebuild."""
+        """Read servers and what they offer from the store and rebuild."""
         self._servers = {row.name: row for row in await server_rows(self._database)}
-        self._rows = {tool_id(row.server, row.name): row for row in await tool_rows(self._database)}
+        self._rows = _by_id(await tool_rows(self._database))
         tools = (
             tool_of(row, self._upstreams[row.server]) for row in self._rows.values() if row.server in self._upstreams
         )
         self._tools = {tool.id: tool for tool in tools}
         self._generation += 1
-        self._listings = {
-            endpoint: listing(self._tools.values(), endpoint=endpoint, generation=self._generation)
-            for endpoint in (None, *self._upstreams)
-        }
+        by_server: dict[str, list[Tool]] = {name: [] for name in self._upstreams}
+        for tool in self._tools.values():
+            by_server[tool.server].append(tool)
+        self._shelves = {name: shelf(tools) for name, tools in by_server.items()}
+        self._listings = {kind: self._listed(kind, by_server) for kind in Kind}
 
     async def follow(self, changes: Sequence[Change]) -> None:
         if any(change.kind.startswith("catalog.") for change in changes):
@@ -56,53 +68,105 @@ class Catalog:
         return self._upstreams
 
     def has_endpoint(self, endpoint: str | None) -> bool:
-        return endpoint in self._listings
+        return endpoint in self._listings[Kind.TOOL]
 
-    def listing(self, endpoint: str | None) -> Listing:
-        return self._listings[endpoint]
+    def listing(self, endpoint: str | None, kind: Kind = Kind.TOOL) -> Listing:
+        return self._listings[kind][endpoint]
 
-    def resolve(self, endpoint: str | None, name: str) -> Tool:
-        """The approved tool an endpoint calls `name`; a refusal says no more than that it is not available."""
-        found = self._listings.get(endpoint)
+    def resolve(self, endpoint: str | None, name: str, kind: Kind = Kind.TOOL) -> Tool:
+        """What an endpoint calls `name`, if it is approved; a refusal says no more than that it is not available."""
+        found = self._listings[kind].get(endpoint)
         tool = found.by_name.get(name) if found else None
         if tool is None:
-            raise AccessDenied(deny(Reason("tool.unknown", name[:_LONGEST_NAME])), code="tool.unavailable")
+            raise _unavailable(kind, name)
         return tool
 
+    def readable(self, endpoint: str | None, uri: str) -> tuple[Tool, str, Values]:
+        """(resource or template, the upstream's own URI, the template's variables); refuses as `resolve` does.
+
+        A listed resource, else the most literal template that fits; nothing that could be read in two ways.
+        """
+        servers, own = self._asked(endpoint, uri)
+        found = readable.find([self._shelves[server] for server in servers], own)
+        if found is None:
+            raise _unavailable(Kind.RESOURCE, uri)
+        tool, values = found
+        return tool, own, values
+
+    def owner(self, endpoint: str | None, uri: str) -> tuple[str | None, str]:
+        """(server, its own URI) of a URI that is in no list; without a server when a list has it, or nobody could."""
+        servers, own = self._asked(endpoint, uri)
+        if len(servers) != 1 or self._shelves[servers[0]].knows(own):
+            return None, own
+        return servers[0], own
+
     def find(self, identifier: ToolId) -> Tool | None:
-        """Any known tool, whatever its state."""
+        """Anything known, whatever its state."""
         return self._tools.get(identifier)
 
-    def every(self) -> Sequence[Tool]:
-        """All known tools of declared upstreams in any state, ordered by server and name."""
-        return sorted(self._tools.values(), key=lambda tool: (tool.server, tool.name))
+    def every(self, kind: Kind = Kind.TOOL) -> Sequence[Tool]:
+        """All known tools of declared upstreams in any state, ordered by server and name; or all of another kind."""
+        return sorted(
+            (tool for tool in self._tools.values() if tool.kind is kind), key=lambda tool: (tool.server, tool.name)
+        )
 
     def row(self, identifier: ToolId) -> ToolRow | None:
-        """Review facts of a tool: who approved it and when, the finding."""
+        """Review facts of anything known: who approved it and when, the finding."""
         return self._rows.get(identifier)
 
     def server(self, name: str) -> ServerRow | None:
         """Status of a server, None when it was never discovered."""
         return self._servers.get(name)
 
+    def _listed(self, kind: Kind, by_server: Mapping[str, Sequence[Tool]]) -> Mapping[str | None, Listing]:
+        chosen = {name: [tool for tool in tools if tool.kind is kind] for name, tools in by_server.items()}
+        whole = [tool for tools in chosen.values() for tool in tools]
+        made: dict[str | None, Listing] = {None: listing(whole, endpoint=None, generation=self._generation)}
+        for name, tools in chosen.items():
+            made[name] = listing(tools, endpoint=name, generation=self._generation)
+        return made
+
+    def _asked(self, endpoint: str | None, uri: str) -> tuple[Sequence[str], str]:
+        """Of which servers a URI can be, and what it is to them; a web address can be of any."""
+        if endpoint is not None:
+            return ([endpoint] if endpoint in self._shelves else []), uri
+        own = own_uri(self._shelves, uri)
+        if own is not None:
+            return [own[0]], own[1]
+        return (list(self._shelves) if is_web(uri) else []), uri
+
+
+def _by_id(rows: Sequence[ToolRow]) -> Mapping[ToolId, ToolRow]:
+    """Of a resource and a template of one text, which cannot both be fit to be listed, the approved one."""
+    found: dict[ToolId, ToolRow] = {}
+    for row in rows:
+        before = found.get(row.id)
+        if before is None or before.state is not ReviewState.APPROVED:
+            found[row.id] = row
+    return found
+
+
+def _unavailable(kind: Kind, name: str) -> AccessDenied:
+    return AccessDenied(deny(Reason("tool.unknown", name[:_LONGEST_NAME])), code=_UNAVAILABLE[kind])
+
 
 def tool_of(row: ToolRow, upstream: Upstream) -> Tool:
-    """A stored tool under what the registry says of it."""
-    policy = upstream.tools.get(row.name)
-    risk = policy.risk if policy else upstream.default_risk
+    """A stored tool, prompt, resource or template under what the registry says of it."""
+    policy = upstream.policy(row.kind, row.name)
     # The tuples follow the stored risk; until a refresh has written the declared one, nobody calls.
-    state = row.state if risk is row.risk or row.state is not ReviewState.APPROVED else ReviewState.CHANGED
+    state = row.state if policy.risk is row.risk or row.state is not ReviewState.APPROVED else ReviewState.CHANGED
     return Tool(
-        id=tool_id(row.server, row.name),
+        id=row.id,
         server=row.server,
         name=row.name,
-        exposed=exposed_name(row.server, row.name),
-        risk=risk,
+        exposed=exposed(row.kind, row.server, row.name),
+        risk=policy.risk,
         state=state,
         digest=row.digest,
         definition=row.definition,
-        resources=policy.resources if policy else (),
-        requestable=policy.requestable if policy else upstream.requestable,
-        mode=policy.mode if policy else upstream.mode,
-        mapping=mapping_digest(policy.resources) if policy else "",
+        resources=policy.resources,
+        requestable=policy.requestable,
+        mode=policy.mode,
+        mapping=mapping_digest(policy.resources),
+        kind=row.kind,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from mcp_gateway.model.tool import JsonObject, ResourceRule, ReviewState, Tool
+from mcp_gateway.catalog.uris import exposed_uri, marked_uri
+from mcp_gateway.model.tool import JsonObject, Kind, ResourceRule, ReviewState, Tool
 
 SEPARATOR = "__"
 MAX_EXPOSED = 45
@@ -16,6 +18,7 @@ MAX_EXPOSED = 45
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 _HASH_LENGTH = 8
+_NAMED_BY_URI = frozenset({Kind.RESOURCE, Kind.TEMPLATE})
 
 
 def exposed_name(server: str, tool: str) -> str:
@@ -26,6 +29,11 @@ def exposed_name(server: str, tool: str) -> str:
         return plain
     suffix = hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_LENGTH]
     return f"{safe[: MAX_EXPOSED - _HASH_LENGTH - 1]}_{suffix}"
+
+
+def exposed(kind: Kind, server: str, name: str) -> str:
+    """What anything on offer is called on `/mcp`."""
+    return exposed_uri(server, name) if kind in _NAMED_BY_URI else exposed_name(server, name)
 
 
 def digest(definition: JsonObject) -> str:
@@ -44,7 +52,7 @@ def mapping_digest(rules: Sequence[ResourceRule]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The approved tools of one endpoint in their fixed order, by the names that endpoint uses."""
+    """What is approved of one kind at one endpoint, in its fixed order and by the names that endpoint uses."""
 
     tools: tuple[Tool, ...]
     by_name: Mapping[str, Tool]
@@ -53,10 +61,23 @@ class Listing:
 
 
 def listing(tools: Iterable[Tool], *, endpoint: str | None, generation: int) -> Listing:
-    """What `/mcp` (endpoint None) or `/mcp/<endpoint>` can offer at most, ordered by server and name."""
+    """What `/mcp` (endpoint None) or `/mcp/<endpoint>` can offer at most of one kind, ordered by server and name."""
     chosen = sorted(
         (tool for tool in tools if tool.state is ReviewState.APPROVED and endpoint in (None, tool.server)),
         key=lambda tool: (tool.server, tool.name),
     )
+    if endpoint is None:
+        chosen = _told_apart(chosen)
     by_name = {tool.name if endpoint else tool.exposed: tool for tool in chosen}
     return Listing(tuple(chosen), by_name, generation)
+
+
+def _told_apart(tools: list[Tool]) -> list[Tool]:
+    """A web address that two servers list is nobody's: each gets the form that names its server."""
+    if not tools or tools[0].kind not in _NAMED_BY_URI:
+        return tools
+    claims = Counter(tool.exposed for tool in tools)
+    return [
+        replace(tool, exposed=marked_uri(tool.server, tool.name)) if claims[tool.exposed] > 1 else tool
+        for tool in tools
+    ]

@@ -1,7 +1,7 @@
 """Ask an upstream what it serves, compare with what was approved, and let a reviewer decide.
 
-New tools wait for approval and changed ones are suspended, unless the entry trusts the upstream.
-A tool that fails the lint is quarantined: one bad schema makes some clients drop a whole server.
+New tools, prompts, resources and templates wait for approval and changed ones are suspended, unless the entry
+trusts the upstream. What fails the lint is quarantined: one bad schema makes some clients drop a whole server.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from mcp_gateway.catalog.index import digest
+from mcp_gateway.catalog.naming import spoken
+from mcp_gateway.catalog.offers import NAME_FIELD, finding, pinned
 from mcp_gateway.errors import GatewayError, OperatorError
-from mcp_gateway.model.tool import JsonObject, ReviewState, Upstream
+from mcp_gateway.model.ids import ToolId
+from mcp_gateway.model.tool import JsonObject, Kind, ReviewState, Upstream
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.catalog import (
     ServerRow,
@@ -29,21 +32,34 @@ from mcp_gateway.storage.catalog import (
 _SEEN_RESOLUTION_SECONDS = 60.0
 """How stale `last_seen_at` may get before an unchanged server costs a write."""
 
-_MAX_NAME = 128
+_WRITTEN_AT_ONCE = 500
+"""Rows in one transaction: longer ones would keep every other writer waiting."""
+
+_FINDINGS = ("new", "changed", "missing", "quarantined", "unchanged")
+
+Item: TypeAlias = tuple[Kind, str]
+"""What a server calls something of that kind."""
 
 
 class Served(Protocol):
-    """What an upstream answered: its protocol version and all its tools."""
+    """What an upstream answered: its protocol version, and all it offers of each kind that it told us of."""
 
     @property
     def protocol_version(self) -> str: ...
     @property
-    def tools(self) -> Sequence[JsonObject]: ...
+    def offered(self) -> Mapping[Kind, Sequence[JsonObject]]:
+        """By kind; of one that is missing nothing is known, and what was known of it stays."""
+        ...
+
+    @property
+    def failed(self) -> Mapping[Kind, GatewayError]:
+        """Why a kind is missing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What one refresh found, by tool name."""
+    """What one refresh found: tools by name, everything else as `prompt:<name>`, `resource:<uri>`, `template:<text>`."""
 
     new: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -51,49 +67,57 @@ class Findings:
     quarantined: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     error: str | None = None
+    """Reason code when the upstream could not be asked, or not about every kind."""
     detail: str = ""
     """Why it could not be asked, for the operator; our own words, nothing the server said."""
-    """Reason code when the upstream could not be asked; nothing else changed then."""
+    unanswered: tuple[Kind, ...] = ()
+    """Of which kinds it did not say what it offers, though of others it did; nothing of them changed."""
 
 
 class Review:
     def __init__(
         self,
         database: Database,
-        list_tools: Callable[[Upstream], Awaitable[Served]],
+        ask: Callable[[Upstream], Awaitable[Served]],
         lint: Callable[[JsonObject], str | None],
     ) -> None:
         self._database = database
-        self._list_tools = list_tools
+        self._ask = ask
         self._lint = lint
 
     async def refresh(self, upstream: Upstream, actor: str) -> Findings:
-        """Discover, compare, store. Never raises for a failing upstream: its last approved tools stay."""
+        """Discover, compare, store. Never raises for a failing upstream: what was last approved of it stays."""
         try:
-            served = await self._list_tools(upstream)
+            served = await self._ask(upstream)
         except GatewayError as exc:
             await self._note_server(upstream.name, actor, protocol=None, error=exc.code)
             return Findings(error=exc.code, detail=str(exc))
-        await self._note_server(upstream.name, actor, protocol=served.protocol_version, error=None)
-        known = {row.name: row for row in await tool_rows(self._database, upstream.name)}
-        offered = _by_name(served.tools)
-        after = [self._assess(upstream, definition, known.get(name), actor) for name, definition in offered.items()]
-        after += [_gone(row) for name, row in known.items() if name not in offered]
-        different = [row for row in after if known.get(row.name) != row]
-        if different:
-            async with self._database.write(actor) as transaction:
-                for row in different:
-                    await put_tool(transaction, row)
-        return _findings(known, after)
+        failure = next(iter(served.failed.values()), None)
+        error = failure.code if failure is not None else None
+        await self._note_server(upstream.name, actor, protocol=served.protocol_version, error=error)
+        rows = await tool_rows(self._database, upstream.name)
+        known = {(row.kind, row.name): row for row in rows if row.kind in served.offered}
+        offered = _by_name(served.offered)
+        after = [
+            self._assess(upstream, item, definition, known.get(item), actor) for item, definition in offered.items()
+        ]
+        after += [_gone(row) for item, row in known.items() if item not in offered]
+        await self._store([row for row in after if known.get((row.kind, row.name)) != row], actor)
+        return replace(
+            _findings(known, after),
+            error=error,
+            detail=str(failure) if failure is not None else "",
+            unanswered=tuple(served.failed),
+        )
 
-    async def approve(self, server: str, reviewed: Mapping[str, str], actor: str) -> list[str]:
-        """Approve tools by name and the digest that was reviewed; all of them or, raising OperatorError, none."""
+    async def approve(self, server: str, reviewed: Mapping[ToolId, str], actor: str) -> list[ToolId]:
+        """Approve by id and the digest that was reviewed; all of them or, raising OperatorError, none."""
         async with self._database.write(actor) as transaction:
-            rows = await tools_in(transaction, server)
-            for name, digest_seen in reviewed.items():
-                _refuse_unapprovable(server, name, rows.get(name), digest_seen)
-            for name in reviewed:
-                await put_tool(transaction, _approved(rows[name], actor, transaction.now))
+            rows = {row.id: row for row in await tools_in(transaction, server) if row.id in reviewed}
+            for identifier, digest_seen in reviewed.items():
+                _refuse_unapprovable(server, identifier, rows.get(identifier), digest_seen)
+            for identifier in reviewed:
+                await put_tool(transaction, _approved(rows[identifier], actor, transaction.now))
         return list(reviewed)
 
     async def remove(self, server: str, actor: str) -> None:
@@ -106,26 +130,34 @@ class Review:
     async def servers(self) -> list[ServerRow]:
         return await server_rows(self._database)
 
-    def _assess(self, upstream: Upstream, definition: JsonObject, before: ToolRow | None, actor: str) -> ToolRow:
-        name = str(definition["name"])
-        policy = upstream.tools.get(name)
+    async def _store(self, rows: Sequence[ToolRow], actor: str) -> None:
+        for start in range(0, len(rows), _WRITTEN_AT_ONCE):
+            async with self._database.write(actor) as transaction:
+                for row in rows[start : start + _WRITTEN_AT_ONCE]:
+                    await put_tool(transaction, row)
+
+    def _assess(
+        self, upstream: Upstream, item: Item, definition: JsonObject, before: ToolRow | None, actor: str
+    ) -> ToolRow:
+        kind, name = item
         now = time.time()
         row = ToolRow(
             server=upstream.name,
             name=name,
             state=ReviewState.PENDING,
-            risk=policy.risk if policy else upstream.default_risk,
-            digest=digest(definition),
+            risk=upstream.policy(kind, name).risk,
+            digest=digest(pinned(kind, definition)),
             definition=definition,
             approved_digest=before.approved_digest if before else None,
             approved_by=before.approved_by if before else None,
             approved_at=before.approved_at if before else None,
             finding=None,
             first_seen_at=before.first_seen_at if before else now,
+            kind=kind,
         )
-        finding = _name_finding(name) or self._lint(definition)
-        if finding is not None:
-            return replace(row, state=ReviewState.QUARANTINED, finding=finding)
+        unfit = finding(kind, name, definition) or (self._lint(definition) if kind is Kind.TOOL else None)
+        if unfit is not None:
+            return replace(row, state=ReviewState.QUARANTINED, finding=unfit)
         if row.approved_digest == row.digest:
             return replace(row, state=ReviewState.APPROVED)
         if upstream.trusted:
@@ -151,22 +183,15 @@ class Review:
                 await put_server(transaction, after)
 
 
-def _by_name(definitions: Sequence[JsonObject]) -> Mapping[str, JsonObject]:
-    """By name; of two tools with one name neither can be told apart, so the first stands."""
-    found: dict[str, JsonObject] = {}
-    for definition in definitions:
-        name: Any = definition.get("name")
-        if isinstance(name, str) and name:
-            found.setdefault(name, definition)
+def _by_name(offered: Mapping[Kind, Sequence[JsonObject]]) -> Mapping[Item, JsonObject]:
+    """By kind and name; of two with one name neither can be told apart, so the first stands."""
+    found: dict[Item, JsonObject] = {}
+    for kind, definitions in offered.items():
+        for definition in definitions:
+            name: Any = definition.get(NAME_FIELD[kind])
+            if isinstance(name, str) and name:
+                found.setdefault((kind, name), definition)
     return found
-
-
-def _name_finding(name: str) -> str | None:
-    if len(name) > _MAX_NAME:
-        return f"the name is longer than {_MAX_NAME} characters"
-    if not name.isprintable():
-        return "the name has control or invisible characters"
-    return None
 
 
 def _approved(row: ToolRow, actor: str, now: float) -> ToolRow:
@@ -184,9 +209,10 @@ def _gone(row: ToolRow) -> ToolRow:
     return row if row.state is ReviewState.MISSING else replace(row, state=ReviewState.MISSING, finding="not served")
 
 
-def _refuse_unapprovable(server: str, name: str, row: ToolRow | None, digest_seen: str) -> None:
+def _refuse_unapprovable(server: str, identifier: ToolId, row: ToolRow | None, digest_seen: str) -> None:
     if row is None:
-        raise OperatorError(f"{server} has no tool {name!r}", remedy=f"mcp-gateway server show {server}")
+        raise OperatorError(f"{server} has no {identifier!r}", remedy=f"mcp-gateway server show {server}")
+    name = spoken(row.kind, row.name)
     if row.state in (ReviewState.QUARANTINED, ReviewState.MISSING):
         raise OperatorError(f"{name} is {row.state.value}: {row.finding or 'not served'}")
     if row.digest != digest_seen:
@@ -195,19 +221,17 @@ def _refuse_unapprovable(server: str, name: str, row: ToolRow | None, digest_see
         )
 
 
-def _findings(known: Mapping[str, ToolRow], after: Sequence[ToolRow]) -> Findings:
-    def names(keep: Callable[[ToolRow], bool]) -> tuple[str, ...]:
-        return tuple(row.name for row in after if keep(row))
+def _findings(known: Mapping[Item, ToolRow], after: Sequence[ToolRow]) -> Findings:
+    found: dict[str, list[str]] = {}
+    for row in after:
+        found.setdefault(_what(row, known.get((row.kind, row.name))), []).append(spoken(row.kind, row.name))
+    new, changed, missing, quarantined, unchanged = (tuple(found.get(what, ())) for what in _FINDINGS)
+    return Findings(new, changed, missing, quarantined, unchanged)
 
-    served = ReviewState.MISSING, ReviewState.QUARANTINED
-    return Findings(
-        new=names(lambda row: row.name not in known and row.state not in served),
-        changed=names(
-            lambda row: row.name in known and row.state not in served and row.digest != known[row.name].digest
-        ),
-        missing=names(lambda row: row.state is ReviewState.MISSING),
-        quarantined=names(lambda row: row.state is ReviewState.QUARANTINED),
-        unchanged=names(
-            lambda row: row.name in known and row.state not in served and row.digest == known[row.name].digest
-        ),
-    )
+
+def _what(row: ToolRow, before: ToolRow | None) -> str:
+    if row.state in (ReviewState.MISSING, ReviewState.QUARANTINED):
+        return row.state.value
+    if before is None:
+        return "new"
+    return "unchanged" if row.digest == before.digest else "changed"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, cast
 
 from mcp_gateway.catalog.index import exposed_name
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.model.ids import tool_id
-from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
+from mcp_gateway.model.tool import JsonObject, Kind, ReviewState, Risk
 from mcp_gateway.storage.catalog import ToolRow
 
 HEADINGS = ("tool", "state", "risk", "its hint", "description", "finding")
@@ -63,6 +64,13 @@ def plain(row: ToolRow, off: Set[str] = NOTHING_OFF) -> dict[str, object]:
         "approved_by": row.approved_by,
         "approved_at": row.approved_at,
     }
+
+
+def counted(rows: Iterable[ToolRow]) -> str:
+    """`3 tools, 1 prompt`."""
+    kinds = Counter(row.kind for row in rows)
+    said = [f"{kinds[kind]} {kind.value}{'' if kinds[kind] == 1 else 's'}" for kind in Kind if kinds[kind]]
+    return ", ".join(said) or "no tools"
 
 
 def show(terminal: Terminal, rows: Sequence[ToolRow]) -> None:

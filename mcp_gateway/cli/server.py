@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from mcp_gateway.catalog import Findings
+from mcp_gateway.catalog import Findings, named
 from mcp_gateway.cli import arguments, found, server_add, switch
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined, when
-from mcp_gateway.errors import OperatorError, UpstreamUnavailable
+from mcp_gateway.errors import UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.storage.catalog import ServerRow
 
@@ -95,24 +95,20 @@ async def refresh(desk: Desk, name: Name) -> None:
 async def approve(
     desk: Desk,
     name: Name,
-    tools: Annotated[list[str] | None, typer.Argument(help="Which tools; default: all that wait.")] = None,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which tools, or prompt:NAME, resource:URI; default: all that wait."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Approve tools that wait for a reviewer, as they are now."""
+    """Approve tools, prompts and resources that wait for a reviewer, as they are now."""
     administration = desk.office.administration
     offered = await administration.tool_rows(name)
-    unknown = sorted(set(tools or ()) - {row.name for row in offered}) if offered else []
-    if unknown:
-        raise OperatorError(
-            f"{name} does not offer {', '.join(unknown)}",
-            where="server approve",
-            remedy=f"mcp-gateway server show {name}",
-        )
-    rows = [row for row in offered if (row.name in tools if tools else found.waits(row))]
-    chosen = tools or [row.name for row in rows]
+    rows = named(offered, items) if items and offered else [row for row in offered if found.waits(row)]
+    chosen = [f"{row.kind.value}:{row.name}" for row in rows]
     if chosen and not yes:
         found.show(desk.terminal, rows)
-        if not desk.terminal.agreed(f"Approve {len(chosen)} tools of {name}?"):
+        if not desk.terminal.agreed(f"Approve {found.counted(rows)} of {name}?"):
             raise Declined("nothing was approved; --yes does not ask")
     approved = await administration.server_approve(name, chosen, actor=desk.actor)
     said = f"approved: {', '.join(approved)}" if approved else f"nothing of {name} waits for approval"

@@ -65,6 +65,14 @@ def tool_id(server: str, name: str) -> ToolId:
     return ToolId(f"tool:{encode(server)}/{encode(name)}")
 
 
+def item_id(kind: str, server: str, name: str) -> ToolId:
+    """The id of anything an upstream offers, by its `model.tool.Kind`; a template is a resource named by its text.
+
+    No URI is a template, so the two cannot be confused once both are well-formed.
+    """
+    return ToolId(f"{'resource' if kind == 'template' else kind}:{encode(server)}/{encode(name)}")
+
+
 def resource_id(resource_type: str, server: str, identifier: str) -> ObjectId:
     """`<type>:<server>/<id>`, e.g. `ticket:tickets/T-391`."""
     return ObjectId(f"{resource_type}:{encode(server)}/{encode(identifier)}")

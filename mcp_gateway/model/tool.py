@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
@@ -89,9 +89,9 @@ class Tool:
     id: ToolId
     server: str
     name: str
-    """The upstream's own name."""
+    """The upstream's own name; of a resource its URI, of a template its text."""
     exposed: str
-    """The name on `/mcp`; `[A-Za-z0-9_-]`, at most 45 characters."""
+    """The name on `/mcp`; `[A-Za-z0-9_-]`, at most 45 characters, but a URI or a template where it is one."""
     risk: Risk
     state: ReviewState
     digest: str
@@ -147,7 +147,7 @@ class StdioTransport:
 
 @dataclass(frozen=True, slots=True)
 class ToolPolicy:
-    """What the registry entry says of one tool."""
+    """What the registry entry says of one tool, prompt, resource or template."""
 
     risk: Risk
     resources: tuple[ResourceRule, ...]
@@ -177,3 +177,13 @@ class Upstream:
     """Of tools the entry does not name."""
     mode: Mode | None = None
     """Of tools that say nothing themselves; None = the gateway's."""
+    prompts: Mapping[str, ToolPolicy] = field(default_factory=dict[str, ToolPolicy])
+    resources: Mapping[str, ToolPolicy] = field(default_factory=dict[str, ToolPolicy])
+    """By URI or by the text of a template."""
+
+    def policy(self, kind: Kind, name: str) -> ToolPolicy:
+        """What holds for one thing it offers; prompts and resources that the entry does not name are read."""
+        if kind is Kind.TOOL:
+            return self.tools.get(name) or ToolPolicy(self.default_risk, (), self.requestable, self.mode)
+        named = self.prompts if kind is Kind.PROMPT else self.resources
+        return named.get(name) or ToolPolicy(Risk.READ, (), self.requestable, self.mode)

@@ -1,7 +1,8 @@
-"""Servers and tools in the store, with their review state and the tuples that follow from it.
+"""Servers and what they offer in the store, with its review state and the tuples that follow from it.
 
-Change kinds: `catalog.server` (payload `{server}`) and `catalog.tool` (payload `{server, tool, state}`).
-A tool's state and its `server`, `enabled`, `read_only` and `writable` tuples change in one transaction. What is
+Tools, prompts, resources and templates are kept alike; a `ToolRow` is any of them.
+Change kinds: `catalog.server` (payload `{server}`) and `catalog.tool` (payload `{server, kind, tool, state}`).
+An item's state and its `server`, `enabled`, `read_only` and `writable` tuples change in one transaction. What is
 switched off has no `enabled` tuple, whatever its review state.
 """
 
@@ -14,8 +15,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_gateway.model.ids import server_id, tool_id
-from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
+from mcp_gateway.model.ids import ToolId, item_id, server_id
+from mcp_gateway.model.tool import JsonObject, Kind, ReviewState, Risk
 from mcp_gateway.storage import schema
 from mcp_gateway.storage.database import Database, Transaction
 from mcp_gateway.storage.relationships import RelationshipTuple, delete_tuple, write_tuple
@@ -53,6 +54,11 @@ class ToolRow:
     finding: str | None
     """Why it is quarantined or changed, for reviewers."""
     first_seen_at: float
+    kind: Kind = Kind.TOOL
+
+    @property
+    def id(self) -> ToolId:
+        return item_id(self.kind, self.server, self.name)
 
 
 async def server_rows(database: Database) -> list[ServerRow]:
@@ -62,18 +68,18 @@ async def server_rows(database: Database) -> list[ServerRow]:
 
 
 async def tool_rows(database: Database, server: str | None = None) -> list[ToolRow]:
-    """Every tool, or those of one server, ordered by server and name."""
-    query = select(schema.tools).order_by(schema.tools.c.server, schema.tools.c.name)
+    """Everything on offer, or by one server, ordered by server, kind and name; tools come first."""
+    query = _offered()
     if server is not None:
         query = query.where(schema.tools.c.server == server)
     async with database.read() as connection:
         return [_tool_row(row) for row in await connection.execute(query)]
 
 
-async def tools_in(transaction: Transaction, server: str) -> dict[str, ToolRow]:
-    """The server's tools by name, as the transaction sees them."""
-    query = select(schema.tools).where(schema.tools.c.server == server)
-    return {row.name: _tool_row(row) for row in await transaction.connection.execute(query)}
+async def tools_in(transaction: Transaction, server: str) -> list[ToolRow]:
+    """What the server offers, as the transaction sees it, in the same order."""
+    query = _offered().where(schema.tools.c.server == server)
+    return [_tool_row(row) for row in await transaction.connection.execute(query)]
 
 
 async def put_server(transaction: Transaction, row: ServerRow) -> None:
@@ -113,26 +119,20 @@ async def put_tool(transaction: Transaction, row: ToolRow) -> None:
     }
     await transaction.connection.execute(
         insert(schema.tools)
-        .values(server=row.server, name=row.name, **values)
-        .on_conflict_do_update(index_elements=["server", "name"], set_=values)
+        .values(server=row.server, kind=row.kind.value, name=row.name, **values)
+        .on_conflict_do_update(index_elements=["server", "kind", "name"], set_=values)
     )
-    identifier = tool_id(row.server, row.name)
-    await write_tuple(transaction, RelationshipTuple(identifier, "server", server_id(row.server)))
-    facts = {
-        "enabled": row.state is ReviewState.APPROVED and not await is_off(transaction, identifier),
-        "read_only": row.risk is Risk.READ,
-        "writable": row.risk is Risk.WRITE,
-    }
-    for relation, holds in facts.items():
-        await _set_fact(transaction, RelationshipTuple(identifier, relation, _EVERYONE), holds=holds)
-    await transaction.changed("catalog.tool", {"server": row.server, "tool": row.name, "state": row.state.value})
+    if row.state is ReviewState.APPROVED or not await _namesake_approved(transaction, row):
+        await _set_facts(transaction, row)
+    payload = {"server": row.server, "kind": row.kind.value, "tool": row.name, "state": row.state.value}
+    await transaction.changed("catalog.tool", payload)
 
 
 async def follow_switch(transaction: Transaction, object: str) -> None:
-    """Make the facts of a server or a tool, given by its id, say what its switch says now."""
+    """Make the facts of a server or of something it offers, given by its id, say what its switch says now."""
     server = object.partition(":")[2].partition("/")[0]
-    for row in (await tools_in(transaction, server)).values():
-        if tool_id(row.server, row.name) == object:
+    for row in await tools_in(transaction, server):
+        if row.id == object:
             await put_tool(transaction, row)
     table = schema.servers
     known = (await transaction.connection.execute(select(table).where(table.c.name == server))).first()
@@ -141,19 +141,41 @@ async def follow_switch(transaction: Transaction, object: str) -> None:
 
 
 async def forget_server(transaction: Transaction, name: str) -> None:
-    """Remove a server, its tools and the facts about them; access and grants on it stay, and reach nothing."""
-    tools = (
-        await transaction.connection.execute(select(schema.tools.c.name).where(schema.tools.c.server == name))
-    ).all()
-    for (tool,) in tools:
-        identifier = tool_id(name, tool)
-        await delete_tuple(transaction, RelationshipTuple(identifier, "server", server_id(name)))
+    """Remove a server, what it offers and the facts about it; access and grants on it stay, and reach nothing."""
+    for row in await tools_in(transaction, name):
+        await delete_tuple(transaction, RelationshipTuple(row.id, "server", server_id(name)))
         for relation in ("enabled", "read_only", "writable"):
-            await delete_tuple(transaction, RelationshipTuple(identifier, relation, _EVERYONE))
+            await delete_tuple(transaction, RelationshipTuple(row.id, relation, _EVERYONE))
     await delete_tuple(transaction, RelationshipTuple(server_id(name), "enabled", _EVERYONE))
     await transaction.connection.execute(delete(schema.tools).where(schema.tools.c.server == name))
     await transaction.connection.execute(delete(schema.servers).where(schema.servers.c.name == name))
     await transaction.changed("catalog.server", {"server": name})
+
+
+async def _namesake_approved(transaction: Transaction, row: ToolRow) -> bool:
+    """Whether the facts are another row's: a text that is no URI may be a template's, and they share one id."""
+    if row.kind not in (Kind.RESOURCE, Kind.TEMPLATE):
+        return False
+    table, other = schema.tools.c, Kind.TEMPLATE if row.kind is Kind.RESOURCE else Kind.RESOURCE
+    query = select(table.state).where(table.server == row.server, table.kind == other.value, table.name == row.name)
+    found = (await transaction.connection.execute(query)).first()
+    return found is not None and found.state == ReviewState.APPROVED.value
+
+
+async def _set_facts(transaction: Transaction, row: ToolRow) -> None:
+    await write_tuple(transaction, RelationshipTuple(row.id, "server", server_id(row.server)))
+    facts = {
+        "enabled": row.state is ReviewState.APPROVED and not await is_off(transaction, row.id),
+        "read_only": row.risk is Risk.READ,
+        "writable": row.risk is Risk.WRITE,
+    }
+    for relation, holds in facts.items():
+        await _set_fact(transaction, RelationshipTuple(row.id, relation, _EVERYONE), holds=holds)
+
+
+def _offered() -> Any:
+    table = schema.tools
+    return select(table).order_by(table.c.server, table.c.kind != Kind.TOOL.value, table.c.kind, table.c.name)
 
 
 async def _set_fact(transaction: Transaction, fact: RelationshipTuple, *, holds: bool) -> None:
@@ -180,4 +202,5 @@ def _tool_row(row: Any) -> ToolRow:
         approved_at=row.approved_at,
         finding=row.finding,
         first_seen_at=row.first_seen_at,
+        kind=Kind(row.kind),
     )

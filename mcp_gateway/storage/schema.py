@@ -42,6 +42,7 @@ tools = Table(
     "tools",
     metadata,
     Column("server", String, primary_key=True),
+    Column("kind", String, primary_key=True),
     Column("name", String, primary_key=True),
     Column("state", String, nullable=False),
     Column("risk", String, nullable=False),
@@ -53,6 +54,7 @@ tools = Table(
     Column("finding", String),
     Column("first_seen_at", Float, nullable=False),
 )
+"""Whatever servers offer; `kind` is `tool`, `prompt`, `resource` or `template`."""
 
 agents = Table(
     "agents",

@@ -53,6 +53,14 @@ _prefix = secrets.token_hex(8)
 _numbers = itertools.count(1)
 
 
+class QuestionRefused(UpstreamProtocolError):
+    """The upstream answered a question of our own with an error object."""
+
+    def __init__(self, jsonrpc: object) -> None:
+        super().__init__(f"the upstream refused with code {jsonrpc}")
+        self.jsonrpc = jsonrpc
+
+
 def new_id() -> str:
     """Unique to this process and unguessable from outside it."""
     return f"{_prefix}-{next(_numbers)}"
@@ -169,7 +177,7 @@ def _can_go_on(found: Message) -> bool:
 def result(found: Answer) -> Mapping[str, Any]:
     """For questions of our own, where an error object is no answer."""
     if found.result is None:
-        raise UpstreamProtocolError(f"the upstream refused with code {(found.error or {}).get('code')}")
+        raise QuestionRefused((found.error or {}).get("code"))
     return found.result
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamTimeout
 from mcp_gateway.model.call import Answer, Era
+from mcp_gateway.model.tool import Kind
 from mcp_gateway.upstream import Limits, Upstreams
 from tests.support.offers import NOWHERE
 from tests.support.upstreams import TOOLS, Heard, RunningUpstream, permit_for, running_upstream, stdio_upstream
@@ -74,8 +75,9 @@ async def test_the_probed_era_is_the_version_that_is_reported(start: Start) -> N
 async def test_a_list_longer_than_the_bounds_is_refused(start: Start) -> None:
     for limits in (Limits(pages=2), Limits(tools=5)):
         async with start(limits) as (upstreams, upstream):
-            with pytest.raises(UpstreamProtocolError):
-                await upstreams.list_tools(upstream.entry)
+            found = await upstreams.list_tools(upstream.entry)
+        assert isinstance(found.failed[Kind.TOOL], UpstreamProtocolError)
+        assert Kind.TOOL not in found.offered
 
 
 async def test_a_tool_error_and_a_refusal_are_both_answers(start: Start) -> None:

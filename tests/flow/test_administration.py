@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authserver import Users
 from mcp_gateway.catalog import Catalog, Review, registry
 from mcp_gateway.catalog.registry import UpstreamEntry
-from mcp_gateway.errors import AuditUnavailable, OperatorError, UpstreamUnavailable
+from mcp_gateway.errors import AuditUnavailable, GatewayError, OperatorError, UpstreamUnavailable
 from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.ids import AgentId, UserId, tool_id
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import JsonObject, Risk, Upstream
+from mcp_gateway.model.tool import JsonObject, Kind, Risk, Upstream
 from mcp_gateway.storage import ChangeFeed, Database
 from mcp_gateway.storage.data_dir import DataDir
 from mcp_gateway.storage.database import migrate
@@ -38,7 +38,8 @@ TOOLS = {"note_read": Risk.READ, "note_write": Risk.WRITE, "note_drop": Risk.DES
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    tools: Sequence[JsonObject]
+    offered: Mapping[Kind, Sequence[JsonObject]]
+    failed: Mapping[Kind, GatewayError] = field(default_factory=dict[Kind, GatewayError])
     protocol_version: str = "2026-07-28"
 
 
@@ -108,7 +109,7 @@ async def house(folder: Path, *, approved: bool = True) -> AsyncGenerator[House]
     async def list_tools(upstream: Upstream) -> Served:
         if not offered:
             raise UpstreamUnavailable(f"{upstream.name} is down")
-        return Served(offered)
+        return Served({Kind.TOOL: offered})
 
     review = Review(database, list_tools, lambda _: None)
     registry_dir = folder / "registry"

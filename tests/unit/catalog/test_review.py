@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcp_gateway.catalog import Catalog, Review
-from mcp_gateway.errors import AccessDenied, OperatorError, UpstreamUnavailable
-from mcp_gateway.model.tool import HttpTransport, JsonObject, ReviewState, Risk, ToolPolicy, Upstream
+from mcp_gateway.errors import AccessDenied, GatewayError, OperatorError, UpstreamUnavailable
+from mcp_gateway.model.ids import tool_id
+from mcp_gateway.model.tool import HttpTransport, JsonObject, Kind, ReviewState, Risk, ToolPolicy, Upstream
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.catalog import tool_rows
 from mcp_gateway.storage.database import migrate
@@ -38,8 +39,15 @@ class Upstreams:
     """What the upstream answers next."""
 
     tools: Sequence[JsonObject]
+    others: dict[Kind, Sequence[JsonObject]] = field(default_factory=dict[Kind, Sequence[JsonObject]])
+    failed: dict[Kind, GatewayError] = field(default_factory=dict[Kind, GatewayError])
     protocol_version: str = "2026-07-28"
     down: bool = False
+
+    @property
+    def offered(self) -> dict[Kind, Sequence[JsonObject]]:
+        whole = {kind: self.others.get(kind, ()) for kind in Kind} | {Kind.TOOL: self.tools}
+        return {kind: items for kind, items in whole.items() if kind not in self.failed}
 
     async def list_tools(self, _upstream: Upstream) -> Upstreams:
         if self.down:
@@ -61,11 +69,11 @@ class Desk:
     served: Upstreams
     review: Review
 
-    async def approve(self, *names: str) -> list[str]:
+    async def approve(self, *names: str) -> Sequence[str]:
         """Approve what waits, or the named tools, as they are now."""
         rows = await tool_rows(self.database)
         waiting = (ReviewState.PENDING, ReviewState.CHANGED)
-        chosen = {row.name: row.digest for row in rows if (row.name in names if names else row.state in waiting)}
+        chosen = {row.id: row.digest for row in rows if (row.name in names if names else row.state in waiting)}
         return await self.review.approve("tickets", chosen, "os:me")
 
     async def states(self) -> dict[str, ReviewState]:
@@ -93,7 +101,7 @@ async def test_new_tools_wait_for_approval(desk: Desk) -> None:
 
 async def test_an_approved_tool_is_enabled_in_the_same_transaction(desk: Desk) -> None:
     await desk.review.refresh(TICKETS, "os:me")
-    assert await desk.approve("get") == ["get"]
+    assert await desk.approve("get") == ["tool:tickets/get"]
     assert "tool:tickets/get" in await desk.enabled()
     assert [row.object for row in await matching(desk.database, relation="read_only")] == ["tool:tickets/get"]
 
@@ -183,5 +191,5 @@ async def test_what_changed_during_the_review_is_not_approved(desk: Desk) -> Non
     desk.served.tools = [tool("get", description="swapped")]
     await desk.review.refresh(TICKETS, "gateway")
     with pytest.raises(OperatorError, match="changed while"):
-        await desk.review.approve("tickets", {"get": seen}, "os:me")
+        await desk.review.approve("tickets", {tool_id("tickets", "get"): seen}, "os:me")
     assert await desk.enabled() == {"server:tickets"}
