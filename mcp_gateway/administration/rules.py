@@ -12,7 +12,7 @@ from mcp_gateway.storage.relationships import RelationshipTuple, refuse_contextu
 
 
 class Level(StrEnum):
-    """How far a grant reaches on a server or a resource."""
+    """How far a grant reaches on a server, or on what its calls name."""
 
     READ = "read"
     WRITE = "write"
@@ -54,16 +54,21 @@ def validate(vocabulary: Vocabulary, row: RelationshipTuple) -> None:
 
 _ON_SERVER = {Level.READ: "agent_reader", Level.WRITE: "agent_writer", Level.ALL: "agent_caller"}
 _ON_RESOURCE = {Level.READ: "agent_reader", Level.WRITE: "agent_writer", Level.ALL: "agent_writer"}
-_ON_TOOL = "direct_agent"
+_ON_ITEM = "direct_agent"
+_ITEMS = ("tool", "prompt", "resource")
+"""What a server offers; each is granted by itself, and its facts follow from the review."""
 _TICKABLE: Mapping[SelfGrant, frozenset[Risk]] = {
     "none": frozenset(),
     "read": frozenset({Risk.READ}),
     "write": frozenset({Risk.READ, Risk.WRITE}),
 }
 
-_GRANT_RELATIONS = frozenset({*_ON_SERVER.values(), *_ON_RESOURCE.values(), _ON_TOOL})
+_GRANT_RELATIONS = frozenset({*_ON_SERVER.values(), *_ON_RESOURCE.values(), _ON_ITEM})
 _REVIEW_FACTS = frozenset(
-    {("tool", "server"), ("tool", "enabled"), ("tool", "read_only"), ("tool", "writable"), ("server", "enabled")}
+    {
+        ("server", "enabled"),
+        *((kind, fact) for kind in _ITEMS for fact in ("server", "enabled", "read_only", "writable")),
+    }
 )
 """Follow from the catalog's review state; written by hand they would contradict it."""
 
@@ -72,12 +77,12 @@ _BELONGING = frozenset({("group", "member"), ("role", "assignee"), ("tenant", "m
 
 
 def granted_relation(on: str, level: Level | None) -> str:
-    """The relation a grant writes on `on`; without a level a server or resource is granted for reading."""
+    """The relation a grant writes on `on`; without a level a server, or what its calls name, is granted for reading."""
     kind = on.partition(":")[0]
-    if kind == "tool":
+    if kind in _ITEMS:
         if level is not None:
-            raise OperatorError("a tool is granted whole; --access is for servers and resources", where=on)
-        return _ON_TOOL
+            raise OperatorError(f"a {kind} is granted whole; --access is for servers and what they hold", where=on)
+        return _ON_ITEM
     return (_ON_SERVER if kind == "server" else _ON_RESOURCE)[level or Level.READ]
 
 

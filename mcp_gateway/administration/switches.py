@@ -1,4 +1,4 @@
-"""Kill switches: switch a user, an agent, a server, a tool or the whole gateway off, for the next call, and on again."""
+"""Kill switches: turn a user, an agent, a server, one thing it offers or the whole gateway off for the next call, and on again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from mcp_gateway.storage.catalog import follow_switch
 from mcp_gateway.storage.oauth import all_agents, revoke_agent, revoke_user
 from mcp_gateway.storage.switches import SwitchRow, switch_off, switch_on, switched_off
 
-_KINDS = ("user", "agent", "server", "tool")
+_OFFERED = ("server", "tool", "prompt", "resource")
+_KINDS = ("user", "agent", *_OFFERED)
 
 
 class KillSwitches(Part):
@@ -54,7 +55,7 @@ class KillSwitches(Part):
 
 
 async def _follow(transaction: Transaction, kind: str, object: str) -> None:
-    if kind in {"server", "tool"}:
+    if kind in _OFFERED:
         await follow_switch(transaction, object)
 
 
@@ -64,5 +65,8 @@ def _kind(object: str) -> str:
     if object == GATEWAY:
         return "gateway"
     if kind not in _KINDS or not name or "*" in name or "#" in name:
-        raise OperatorError("only a user, an agent, a server or a tool can be switched off", where=object[:200])
+        raise OperatorError(
+            "only a user, an agent, a server, or a tool, prompt or resource of one can be switched off",
+            where=object[:200],
+        )
     return kind

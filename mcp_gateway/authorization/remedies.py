@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shlex
 
+from mcp_gateway.authorization.kinds import GOVERNED
 from mcp_gateway.model.decision import Reason
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.reasons import REASONS
-from mcp_gateway.model.tool import ReviewState, Tool
+from mcp_gateway.model.tool import Kind, ReviewState, Tool
 
 _DURATION = "30d"
 _REVIEWABLE = frozenset({ReviewState.PENDING, ReviewState.CHANGED})
@@ -49,14 +50,14 @@ def remedy(reason: Reason, *, principal: Principal, tool: Tool | None = None) ->
         case "server.disabled" if tool is not None:
             return _command("server", "enable", tool.server)
         case "tool.disabled" if tool is not None:
-            return _command("tool", "enable", f"{tool.server}/{tool.name}")
+            return _command(GOVERNED[tool.kind].type, "enable", f"{tool.server}/{tool.name}")
         case _:
             return REASONS[reason.code].remedy
 
 
 def access_command(user: str, tool: Tool) -> str:
-    """What an administrator runs to give a user one tool."""
-    return _command("access", "add", said(user), "direct_caller", tool.id)
+    """What an administrator runs to give a user one tool, prompt or resource."""
+    return _command("access", "add", said(user), GOVERNED[tool.kind].direct_user, tool.id)
 
 
 def said(identifier: str) -> str:
@@ -80,7 +81,8 @@ def _granted(agent: str, on: str, user: str, *, access: str | None = None) -> st
 
 def _reviewed(tool: Tool) -> str:
     if tool.state in _REVIEWABLE:
-        return _command("server", "approve", tool.server, tool.name)
+        name = tool.name if tool.kind is Kind.TOOL else f"{GOVERNED[tool.kind].type}:{tool.name}"
+        return _command("server", "approve", tool.server, name)
     if tool.state is ReviewState.APPROVED:
         return _command("server", "show", tool.server)
     return f"it is {tool.state}; its server must change: " + _command("server", "show", tool.server)

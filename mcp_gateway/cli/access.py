@@ -16,8 +16,19 @@ from mcp_gateway.storage.relationships import RelationshipTuple
 app = typer.Typer(help="Who may use what.", no_args_is_help=True)
 
 Subject = Annotated[str, typer.Argument(help="mira, group:support, role:auditor, or another id.")]
-Relation = Annotated[str, typer.Argument(help="reader, writer, caller, viewer, editor, member, ...")]
-Object = Annotated[str, typer.Argument(help="server:NAME, tool:SERVER/NAME, TYPE:SERVER/ID, group:NAME.")]
+Relation = Annotated[
+    str,
+    typer.Argument(
+        help="On a server: reader, writer, caller. On one tool: direct_caller; on a prompt: direct_getter; on a resource: "
+        "direct_reader. On others: viewer, editor, member, ..."
+    ),
+]
+Object = Annotated[
+    str,
+    typer.Argument(
+        help="server:NAME, tool:SERVER/NAME, prompt:SERVER/NAME, resource:SERVER/URI, TYPE:SERVER/ID, group:NAME."
+    ),
+]
 
 
 @command(app, "add")

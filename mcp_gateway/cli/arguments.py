@@ -15,6 +15,8 @@ from mcp_gateway.model.ids import AgentId, ToolId, UserId, encode, from_cli
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+_RESERVED = frozenset(":#*@/")
+"""What an encoded part of an id never holds."""
 _MEMBERS = {"group": "member", "role": "assignee", "tenant": "member"}
 """As a subject, a group means those who belong to it."""
 
@@ -57,7 +59,18 @@ def thing(text: str) -> str:
     if kind in {"user", "agent"}:
         return _id(kind, text)
     # An id may be typed encoded or plain; only the first slash separates server and name.
-    return f"{kind}:" + "/".join(part if "%" in part else _encoded(part, text) for part in rest.split("/", 1))
+    return f"{kind}:" + "/".join(part if _is_encoded(part) else _encoded(part, text) for part in rest.split("/", 1))
+
+
+def item(kind: str, text: str) -> str:
+    """What a server offers, `tickets/triage` or `prompt:tickets/triage` for a kind of `prompt`."""
+    bare = text.removeprefix(f"{kind}:")
+    server, slash, name = bare.partition("/")
+    # Another id would be written, and the one that was meant would go on.
+    if not slash or not name or ":" in server:
+        wanted = "SERVER/URI" if kind == "resource" else "SERVER/NAME"
+        raise OperatorError(f"must be {wanted}", where=text, remedy="mcp-gateway server show SERVER lists what it has")
+    return thing(f"{kind}:{bare}")
 
 
 def until(text: str | None, *, now: float) -> float | None:
@@ -133,6 +146,11 @@ def _id(kind: str, text: str) -> str:
         return from_cli(kind, text)
     except ValueError as exc:
         raise OperatorError(f"is not the name of a {kind}", where=text) from exc
+
+
+def _is_encoded(part: str) -> bool:
+    """A URI may hold `%20` and is still plain: it also holds a colon, which no encoded part does."""
+    return "%" in part and not _RESERVED & {*part}
 
 
 def _encoded(part: str, text: str) -> str:

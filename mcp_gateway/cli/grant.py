@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -33,11 +34,20 @@ class State(StrEnum):
 async def add(
     desk: Desk,
     agent: Annotated[str, typer.Option("--agent", help="Its client id, such as docs-assistant.")],
-    on: Annotated[str, typer.Option("--on", help="server:NAME, tool:SERVER/NAME, or a resource TYPE:SERVER/ID.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the grant and in the audit.")],
+    on: Annotated[
+        str | None,
+        typer.Option("--on", help="Any id: server:NAME, tool:SERVER/NAME, or what calls name, TYPE:SERVER/ID."),
+    ] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Instead of --on: a whole server, NAME.")] = None,
+    tool: Annotated[str | None, typer.Option("--tool", help="Instead: one tool, SERVER/NAME.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Instead: one prompt, SERVER/NAME.")] = None,
+    resource: Annotated[
+        str | None, typer.Option("--resource", help="Instead: one resource or template, SERVER/URI.")
+    ] = None,
     access: Annotated[
         Level | None,
-        typer.Option("--access", help="On a server or resource; default: read. write excludes destructive."),
+        typer.Option("--access", help="On a server or on what calls name; default: read. write excludes destructive."),
     ] = None,
     audience: Annotated[
         str,
@@ -47,8 +57,9 @@ async def add(
     ] = _EVERYONE,
     until: Annotated[str | None, typer.Option("--until", help="30d, 12h, or an ISO 8601 moment.")] = None,
 ) -> None:
-    """Let an agent use a server, tool or resource for users who may use it themselves and let the agent act."""
-    whom, what, who = arguments.subject(audience), arguments.thing(on), arguments.agent(agent)
+    """Let an agent use a server, or one thing of it, for users who may use it themselves and let the agent act."""
+    what = _covered({"on": on, "server": server, "tool": tool, "prompt": prompt, "resource": resource})
+    whom, who = arguments.subject(audience), arguments.agent(agent)
     end = arguments.until(until, now=time.time())
     grant = await desk.office.administration.grant_add(
         who, what, level=access, audience=whom, until=end, reason=reason, granted_by=desk.actor
@@ -147,6 +158,21 @@ async def _revoke_several(desk: Desk, agent: str | None, audience: str | None, *
         raise Declined("nothing was revoked; --yes does not ask")
     gone = await desk.office.administration.grants_revoke(agent=of, audience=whom, actor=desk.actor)
     desk.terminal.answer({"revoked": gone}, *gone, f"{len(gone)} grants are revoked")
+
+
+def _covered(given: Mapping[str, str | None]) -> str:
+    """The one thing that was named, by whichever option."""
+    named = [(option, text) for option, text in given.items() if text is not None]
+    if len(named) != 1:
+        raise OperatorError("name one thing: --on, --server, --tool, --prompt or --resource", where="grant add")
+    ((option, text),) = named
+    if option == "on":
+        return arguments.thing(text)
+    return (
+        arguments.thing(f"server:{text.removeprefix('server:')}")
+        if option == "server"
+        else arguments.item(option, text)
+    )
 
 
 def _id(text: str) -> str:

@@ -48,6 +48,8 @@ for _module in (serve, explain, token):
 switch.register_list(app)
 app.add_typer(switch.gateway, name="gateway")
 app.add_typer(switch.tool, name="tool")
+app.add_typer(switch.prompt, name="prompt")
+app.add_typer(switch.resource, name="resource")
 for _name, _relation in (("group", "member"), ("role", "assignee"), ("tenant", "member")):
     app.add_typer(belonging.app_for(_name, _relation), name=_name)
 for _name, _module in (

@@ -1,8 +1,10 @@
-"""Kill switches: `disable` and `enable` for users, agents, servers, tools and the gateway, and what is off."""
+"""Kill switches: `disable` and `enable` for users, agents, servers, what servers offer and the gateway; what is off."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -11,23 +13,26 @@ from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.known import note_strangers
 from mcp_gateway.cli.terminal import when
-from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.ids import GATEWAY
 from mcp_gateway.storage.switches import SwitchRow
 
-Name = Annotated[str, typer.Argument(help="Its name or id; a tool is SERVER/NAME.")]
+Name = Annotated[str, typer.Argument(help="Its name or id; a tool or prompt is SERVER/NAME, a resource SERVER/URI.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept with the switch and in the audit.")]
 
 _ENDS = {
     "user": "every token, login and call under way of theirs ends now",
     "agent": "every token and call under way of it ends now",
-    "server": "none of its tools is listed or called",
+    "server": "nothing of it is listed or used",
     "tool": "it is neither listed nor called",
+    "prompt": "it is neither listed nor got",
+    "resource": "it is neither listed nor read",
     "gateway": "nothing is listed or called any more",
 }
 
 gateway = typer.Typer(help="The whole gateway's emergency stop.", no_args_is_help=True)
 tool = typer.Typer(help="Single tools.", no_args_is_help=True)
+prompt = typer.Typer(help="Single prompts.", no_args_is_help=True)
+resource = typer.Typer(help="Single resources, or all that a template describes.", no_args_is_help=True)
 
 
 def register(app: typer.Typer, kind: str, identify: Callable[[str], str]) -> None:
@@ -36,7 +41,7 @@ def register(app: typer.Typer, kind: str, identify: Callable[[str], str]) -> Non
     @command(app, "disable")
     async def disable(desk: Desk, name: Name, reason: Reason) -> None:
         """Switch it off for the next call, whatever rights there are, until it is enabled again."""
-        await _disable(desk, kind, identify(name), reason, undo=f"mcp-gateway {kind} enable {name}")
+        await _disable(desk, kind, identify(name), reason, undo=shlex.join(("mcp-gateway", kind, "enable", name)))
 
     @command(app, "enable")
     async def enable(desk: Desk, name: Name) -> None:
@@ -73,7 +78,7 @@ async def start(desk: Desk) -> None:
 
 async def _disable(desk: Desk, kind: str, identifier: str, reason: str, *, undo: str) -> None:
     changed = await desk.office.administration.disable(identifier, reason=reason, actor=desk.actor)
-    on = identifier if kind in {"server", "tool"} else None
+    on = None if kind in {"user", "agent", "gateway"} else identifier
     await note_strangers(desk, user=identifier, agent=identifier, on=on)
     said = f"{identifier} is disabled: {_ENDS[kind]}; undo: {undo}" if changed else f"{identifier} was disabled before"
     desk.terminal.answer({"id": identifier, "changed": changed, "enabled": False}, said)
@@ -89,12 +94,5 @@ def _plain(row: SwitchRow) -> dict[str, object]:
     return {"id": row.object, "reason": row.reason, "disabled_at": row.off_at, "disabled_by": row.off_by}
 
 
-def _tool(text: str) -> str:
-    name = text.removeprefix("tool:")
-    if "/" not in name:
-        # Another id would be switched off, and the tool would go on.
-        raise OperatorError("must be SERVER/NAME", where=text, remedy="mcp-gateway server show SERVER names its tools")
-    return arguments.thing(f"tool:{name}")
-
-
-register(tool, "tool", _tool)
+for _kind, _app in (("tool", tool), ("prompt", prompt), ("resource", resource)):
+    register(_app, _kind, partial(arguments.item, _kind))

@@ -64,6 +64,9 @@ def test_a_subject_is_a_user_or_the_members_of_a_group(text: str, expected: str)
         ("ticket:tickets/T%20391", "ticket:tickets/T%20391"),
         ("doc:wiki/a/b", "doc:wiki/a%2Fb"),
         ("agent:docs", "agent:local/docs"),
+        ("resource:wiki/wiki://a b", "resource:wiki/wiki%3A%2F%2Fa%20b"),
+        ("resource:wiki/wiki://a%20b", "resource:wiki/wiki%3A%2F%2Fa%2520b"),
+        ("resource:wiki/wiki%3A%2F%2Fa%2520b", "resource:wiki/wiki%3A%2F%2Fa%2520b"),
     ],
 )
 def test_a_thing_is_encoded_once(text: str, expected: str) -> None:

@@ -116,7 +116,7 @@ def test_the_commands_are_these() -> None:
         *(f"server {verb}" for verb in ("add", "list", "show", "remove", "refresh", "approve", *SWITCH)),
         *(f"user {verb}" for verb in ("add", "list", "password", "remove", *SWITCH)),
         *(f"agent {verb}" for verb in ("add", "list", *SWITCH)),
-        *(f"{kind} {verb}" for kind in ("tool", "gateway") for verb in SWITCH),
+        *(f"{kind} {verb}" for kind in ("tool", "prompt", "resource", "gateway") for verb in SWITCH),
         "disabled",
         *(f"{kind} {verb}" for kind in ("group", "role", "tenant") for verb in ("add-member", "remove-member", "list")),
         *(f"access {verb}" for verb in ("add", "remove", "list", "import")),

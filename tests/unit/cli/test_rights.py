@@ -43,6 +43,55 @@ def test_grants_are_found_by_agent_audience_target_and_state(gateway: Installati
     assert "is revoked" in gateway.cli("grant", "show", tool.removeprefix("grant:"))
 
 
+@pytest.mark.parametrize(
+    ("option", "given", "relation", "on"),
+    [
+        ("--server", "notes", "agent_reader", "server:notes"),
+        ("--tool", "notes/read", "direct_agent", "tool:notes/read"),
+        ("--prompt", "notes/triage", "direct_agent", "prompt:notes/triage"),
+        ("--resource", "notes/note://a%20b/1", "direct_agent", "resource:notes/note%3A%2F%2Fa%2520b%2F1"),
+        ("--resource", "notes/note://{id}", "direct_agent", "resource:notes/note%3A%2F%2F{id}"),
+        ("--on", "resource:notes/note%3A%2F%2F{id}", "direct_agent", "resource:notes/note%3A%2F%2F{id}"),
+    ],
+)
+def test_a_grant_is_on_a_server_or_one_thing_it_offers(
+    gateway: Installation, option: str, given: str, relation: str, on: str
+) -> None:
+    grant = granted(gateway, option, given, agent="narrow")
+    assert gateway.json("grant", "show", grant)["targets"] == [{"relation": relation, "object": on}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "name one thing"),
+        (("--server", "notes", "--prompt", "notes/triage"), "name one thing"),
+        (("--prompt", "triage"), "must be SERVER/NAME"),
+        (("--resource", "note://1"), "must be SERVER/URI"),
+        (("--prompt", "notes/triage", "--access", "read"), "a prompt is granted whole"),
+    ],
+)
+def test_a_grant_on_nothing_or_on_several_things_is_refused(
+    gateway: Installation, arguments: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(CommandFailed, match=said):
+        granted(gateway, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("relation", "on"), [("direct_getter", "prompt:notes/triage"), ("direct_reader", "resource:notes/note://1")]
+)
+def test_a_person_is_given_one_prompt_or_resource_and_facts_of_the_review_are_not_given(
+    gateway: Installation, relation: str, on: str
+) -> None:
+    assert gateway.json("access", "add", "mira", relation, on)["changed"]
+    for fact in ("enabled", "read_only"):
+        with pytest.raises(CommandFailed, match="follows from the review state"):
+            gateway.cli("access", "add", "*", fact, on)
+    with pytest.raises(CommandFailed, match="is a grant"):
+        gateway.cli("access", "add", "agent:docs#acting_for", "direct_agent", on)
+
+
 @pytest.mark.parametrize("audience", ["mira", "group:support", "role:editor", "tenant:acme", "user:*"])
 def test_a_grant_is_for_a_user_a_group_a_role_a_tenant_or_everyone(gateway: Installation, audience: str) -> None:
     assert granted(gateway, "--on", "server:notes", "--for", audience)
@@ -122,6 +171,9 @@ def test_switches_are_listed_with_their_reason_and_turned_once(gateway: Installa
         ("agent", "okta/desk", "agent:okta/desk"),
         ("server", "notes", "server:notes"),
         ("tool", "notes/read", "tool:notes/read"),
+        ("prompt", "notes/triage", "prompt:notes/triage"),
+        ("resource", "notes/note://1", "resource:notes/note%3A%2F%2F1"),
+        ("resource", "resource:notes/note://{id}", "resource:notes/note%3A%2F%2F{id}"),
     ):
         with pytest.raises(CommandFailed, match="--reason"):
             gateway.cli(kind, "disable", name)
@@ -136,12 +188,23 @@ def test_switches_are_listed_with_their_reason_and_turned_once(gateway: Installa
         gateway.cli("gateway", "disable", "--reason", " ")
 
 
-@pytest.mark.parametrize("name", ["read", "notes__read", "tool:read"])
-def test_only_a_tool_of_a_server_is_switched_so_that_a_switch_is_never_without_effect(
-    gateway: Installation, name: str
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("tool", "read"),
+        ("tool", "notes__read"),
+        ("tool", "tool:read"),
+        ("prompt", "triage"),
+        ("prompt", "tool:notes/read"),
+        ("resource", "note://1"),
+        ("resource", "notes+note://1"),
+    ],
+)
+def test_only_a_thing_of_a_server_is_switched_so_that_a_switch_is_never_without_effect(
+    gateway: Installation, kind: str, name: str
 ) -> None:
-    with pytest.raises(CommandFailed, match="SERVER/NAME"):
-        gateway.cli("tool", "disable", name, "--reason", "why")
+    with pytest.raises(CommandFailed, match="SERVER/"):
+        gateway.cli(kind, "disable", name, "--reason", "why")
     assert gateway.json("disabled") == []
 
 
