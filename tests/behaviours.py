@@ -114,6 +114,56 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_upstream_transports.py::test_a_legacy_upstream_hears_of_subscriptions_in_the_callers_session",
     ),
     Promise(
+        "Every kind of question is answered by the calls own client.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_every_kind_of_question_is_answered_by_the_calls_own_client",
+    ),
+    Promise(
+        "What the client declines is declined upstream with its code.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_what_the_client_declines_is_declined_upstream_with_its_code",
+    ),
+    Promise(
+        "A client that declared nothing is never asked.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_a_client_that_declared_nothing_is_never_asked",
+    ),
+    Promise(
+        "Only what was declared is asked.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_only_what_was_declared_is_asked",
+    ),
+    Promise(
+        "Who shares a session is never asked.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_who_shares_a_session_is_never_asked",
+    ),
+    Promise(
+        "A client that never answers costs its question only.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_a_client_that_never_answers_costs_its_question_only",
+    ),
+    Promise(
+        "The calls deadline stands still while somebody thinks.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_the_calls_deadline_stands_still_while_somebody_thinks",
+    ),
+    Promise(
+        "No call waits for answers for ever.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_no_call_waits_for_answers_for_ever",
+    ),
+    Promise(
+        "A cancelled call withdraws its question.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_a_cancelled_call_withdraws_its_question",
+    ),
+    Promise(
+        "Two callers asked at once get their own questions.",
+        "MCP 2025-11-25 client/elicitation, sampling, roots",
+        "contract/test_upstream_questions.py::test_two_callers_asked_at_once_get_their_own_questions",
+    ),
+    Promise(
         "User and agent and tool together answer yes.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_user_and_agent_and_tool_together_answer_yes",

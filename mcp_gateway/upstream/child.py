@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,7 @@ from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.lines import LineReader, LineTooLong
 from mcp_gateway.upstream.process import GRACE_SECONDS, stop
+from mcp_gateway.upstream.questions import Converse, Hear
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +50,13 @@ class _Waiting:
         self.failure: UpstreamFailure | None = None
         self.sent = False
 
-    def note(self, message: Message) -> None:
-        with suppress(anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            self.notes.send_nowait(message)  # a client slower than its progress loses some of it
+    def note(self, message: Message) -> bool:
+        """Whether there was room: a client slower than its progress loses some of it."""
+        try:
+            self.notes.send_nowait(message)
+        except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return False
+        return True
 
     def end(self, *, answer: Message | None = None, failure: UpstreamFailure | None = None) -> None:
         self.answer, self.failure = answer, failure
@@ -106,15 +111,23 @@ class Child:
             self._ended.set()
 
     async def request(
-        self, request_id: str, *, method: str, params: Mapping[str, Any], hear: Callable[[Message], Awaitable[None]]
+        self, request_id: str, *, method: str, params: Mapping[str, Any], hear: Hear, converse: Converse
     ) -> Message:
-        """The answer; notifications on the way go to `hear`. Cancelling tells the child."""
+        """The answer; notifications on the way go to `hear`, and what the child asks is for `converse` to settle.
+
+        Cancelling tells the child.
+        """
         waiting = self._waiting[request_id] = _Waiting()
+
+        async def receive() -> Message:
+            try:
+                return await waiting.heard.receive()
+            except anyio.EndOfStream:
+                return self._outcome(waiting)
+
         try:
             await self._write(envelope.request(request_id, method, params), waiting)
-            async for message in waiting.heard:
-                await hear(message)
-            return self._outcome(waiting)
+            return await converse(receive, hear)
         except anyio.get_cancelled_exc_class():
             if waiting.sent and waiting.answer is None:
                 await self._cancel(request_id)
@@ -123,6 +136,10 @@ class Child:
             del self._waiting[request_id]
             waiting.notes.close()
             waiting.heard.close()
+
+    async def send(self, line: bytes) -> None:
+        """An answer to what the child asked."""
+        await self._write(line, None)
 
     async def notify(self, method: str, params: Mapping[str, Any] | None = None) -> None:
         await self._write(envelope.notification(method, params), None)
@@ -173,23 +190,34 @@ class Child:
             log.debug("%s wrote a line to its output that is not JSON-RPC", self._name)
             return
         if envelope.is_request(message):
-            with suppress(UpstreamFailure):
-                await self._write(envelope.reply(message), None)
+            await self._asked(message)
         elif envelope.is_call(message):
             self._note(message)
         else:
             self._answer(message)
 
+    async def _asked(self, message: Message) -> None:
+        """Nothing in a question names the call it is about: it is the only caller's, or nobody's."""
+        only = self._only_one()
+        if message["method"] == "ping" or only is None or not only.note(message):
+            with suppress(UpstreamFailure):
+                await self._write(envelope.reply(message), None)
+
     def _note(self, message: Message) -> None:
         """Progress names its request by our token. A log message names none: it is the only caller's, or nobody's."""
         match message:
             case {"params": {"progressToken": str(token)}}:
-                waiting = self._waiting.get(token)
+                concerned = [self._waiting[token]] if token in self._waiting else []
+            case {"method": "notifications/cancelled"}:
+                concerned = list(self._waiting.values())  # names a question by its id; who was not asked it ignores it
             case _:
-                alone = len(self._waiting) == 1 and not self._shared
-                waiting = next(iter(self._waiting.values())) if alone else None
-        if waiting is not None:
+                only = self._only_one()
+                concerned = [only] if only else []
+        for waiting in concerned:
             waiting.note(message)
+
+    def _only_one(self) -> _Waiting | None:
+        return next(iter(self._waiting.values())) if len(self._waiting) == 1 and not self._shared else None
 
     def _answer(self, message: Message) -> None:
         answered = message.get("id")

@@ -75,11 +75,18 @@ def notification(method: str, params: Mapping[str, Any] | None = None) -> bytes:
 
 
 def reply(to: Message) -> bytes:
-    """Our answer to a request of the upstream: we answer `ping` and have no client to bother with the rest."""
+    """Our answer to a request of the upstream outside any call: there is no client to bother with it."""
     if to["method"] == "ping":
-        return _encode({"jsonrpc": "2.0", "id": to["id"], "result": {}})
-    error = {"code": METHOD_NOT_FOUND, "message": "this client does not serve requests"}
-    return _encode({"jsonrpc": "2.0", "id": to["id"], "error": error})
+        return replied(to, {})
+    return refused(to, METHOD_NOT_FOUND, "this client does not serve requests")
+
+
+def replied(to: Message, result: Mapping[str, Any]) -> bytes:
+    return _encode({"jsonrpc": "2.0", "id": to["id"], "result": result})
+
+
+def refused(to: Message, code: int, message: str) -> bytes:
+    return _encode({"jsonrpc": "2.0", "id": to["id"], "error": {"code": code, "message": message}})
 
 
 def initialize(capabilities: Capabilities) -> Mapping[str, Any]:

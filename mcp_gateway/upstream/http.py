@@ -109,9 +109,15 @@ class HttpClient:
         """A request need not wait for a name to be resolved."""
         return self._client is not None
 
-    async def post(self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]]) -> T:
-        """POST `body` and let `consume` read the answer; leaving early closes the request."""
-        return await self._exchange("POST", self._url, headers, body, None, consume)
+    async def post(
+        self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]], *, patience: float = 0.0
+    ) -> T:
+        """POST `body` and let `consume` read the answer; leaving early closes the request.
+
+        `patience` is added to the upstream's deadline for who watches over the request himself.
+        """
+        seconds = self._timeout.total_seconds() + patience if patience else None
+        return await self._exchange("POST", self._url, headers, body, seconds, consume)
 
     async def send(self, outgoing: Outgoing, consume: Callable[[Response], Awaitable[T]]) -> T:
         """The same for any method and any place of the origin."""

@@ -7,17 +7,18 @@ turns out to speak the other era is the call sent once more: the first one canno
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_gateway.errors import UpstreamTimeout
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.credentials import Credentials
+from mcp_gateway.upstream.deadline import within
 from mcp_gateway.upstream.era import EraContradicted, EraMemory
 from mcp_gateway.upstream.http import HttpClient
 from mcp_gateway.upstream.legacy import LegacyLeg, LegacySession
@@ -43,17 +44,22 @@ class HttpLink:
             tasks.start_soon(session.aclose)
 
         self._timeout_seconds = upstream.timeout_seconds
+        self._patience = limits.patience_seconds
         self._http = HttpClient(transport, timeout_seconds=upstream.timeout_seconds, resolve=resolve, limits=limits)
         credentials = Credentials(secrets, transport)
         self._modern = ModernLeg(self._http, credentials, limits)
-        shared = upstream.sessions == "shared"
-        self._legacy = LegacyLeg(self._http, credentials, limits, shared=shared, end=end)
+        self._shared = upstream.sessions == "shared"
+        self._legacy = LegacyLeg(self._http, credentials, limits, shared=self._shared, end=end)
         self._eras = EraMemory(upstream.protocol, self._modern.probe)
 
     @property
     def bounded(self) -> bool:
         """One stateless request: the HTTP client's own deadline ends it, for a fifth of what a scope around it costs."""
         return self._eras.known is Era.MODERN and self._http.is_open
+
+    @property
+    def asks(self) -> bool:
+        return not self._shared and self._eras.known is not Era.MODERN
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         era = self._eras.known or await self._eras.current()
@@ -62,11 +68,15 @@ class HttpLink:
             return await leg.call(permit, caller)
         except EraContradicted as exc:
             # Asking which era it is and calling again take no longer than a call may, together.
-            with anyio.move_on_after(self._timeout_seconds):
-                if not await self._eras.contradicted(leg.era):
-                    raise
-                return await (self._legacy if leg is self._modern else self._modern).call(permit, caller)
-            raise UpstreamTimeout("the upstream did not answer in time") from exc
+            again = partial(self._call_again, leg, exc)
+            return await within(self._timeout_seconds, permit, caller, again, patience=self._patience)
+
+    async def _call_again(
+        self, leg: ModernLeg | LegacyLeg, contradiction: EraContradicted, permit: Permit, caller: Caller
+    ) -> Answer:
+        if not await self._eras.contradicted(leg.era):
+            raise contradiction
+        return await (self._legacy if leg is self._modern else self._modern).call(permit, caller)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._either(lambda leg: leg.ask(method, params))

@@ -26,7 +26,8 @@ from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
 from mcp_gateway.upstream.http import Headers, HttpClient, failure_of
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
-from mcp_gateway.upstream.reading import Hear, Reading, ignore
+from mcp_gateway.upstream.questions import Hear, Questions
+from mcp_gateway.upstream.reading import Reading, ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
 
@@ -42,11 +43,16 @@ class SessionLost(Exception):
 class LegacySession:
     """One initialized session."""
 
-    def __init__(self, http: HttpClient, headers: Headers, hello: Hello, *, has_id: bool, limit: int) -> None:
+    def __init__(
+        self, http: HttpClient, headers: Headers, hello: Hello, *, has_id: bool, limits: Limits, told: Capabilities
+    ) -> None:
         self._http = http
         self._headers = headers
         self._has_id = has_id
-        self._limit = limit
+        self._limits = limits
+        self._told = told
+        # The HTTP client's deadline cannot stand still while somebody is asked; the call's own does.
+        self._patience = limits.patience_seconds if told else 0.0
         self.hello = hello
 
     @property
@@ -57,7 +63,7 @@ class LegacySession:
         request_id = envelope.new_id()
         body = envelope.request(request_id, permit.method, envelope.call_params(permit, request_id, Era.LEGACY))
         try:
-            return await self._post(request_id, body, Relay(permit, caller, request_id), permit)
+            return await self._post(request_id, body, Relay(permit, caller, request_id), permit, caller)
         except (anyio.get_cancelled_exc_class(), UpstreamTimeout):
             # The HTTP client's deadline may come before the caller's; the upstream works on in either case.
             await self._cancel(request_id)
@@ -65,7 +71,7 @@ class LegacySession:
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         request_id = envelope.new_id()
-        return envelope.result(await self._post(request_id, envelope.request(request_id, method, params), ignore, None))
+        return envelope.result(await self._post(request_id, envelope.request(request_id, method, params), ignore))
 
     async def aclose(self) -> None:
         if not self._has_id:
@@ -74,13 +80,16 @@ class LegacySession:
             with suppress(GatewayError):  # the server ends idle sessions itself
                 await self._http.delete(self._headers)
 
-    async def _post(self, request_id: str, body: bytes, hear: Hear, permit: Permit | None) -> Answer:
-        reading = Reading(request_id, limit=self._limit, hear=hear, serve=self._serve)
+    async def _post(
+        self, request_id: str, body: bytes, hear: Hear, permit: Permit | None = None, caller: Caller | None = None
+    ) -> Answer:
+        questions = Questions(self._reply, self._limits, caller=caller, told=self._told)
+        reading = Reading(request_id, limit=self._limits.response_bytes, hear=hear, converse=questions.answer)
 
         async def consume(response: Response) -> Answer:
             return self._judged(response.status, await reading.message(response), request_id, permit)
 
-        return await self._http.post(self._headers, body, consume)
+        return await self._http.post(self._headers, body, consume, patience=self._patience if caller else 0.0)
 
     def _judged(self, status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
         if status == 404 and self._has_id:
@@ -91,8 +100,8 @@ class LegacySession:
             raise failure_of(status, permit.tool.risk if permit else None)
         return envelope.answer(message, request_id, Era.LEGACY, permit)
 
-    async def _serve(self, message: Message) -> None:
-        await self._http.post(self._headers, envelope.reply(message), _discard)
+    async def _reply(self, line: bytes) -> None:
+        await self._http.post(self._headers, line, _discard)
 
     async def _cancel(self, request_id: str) -> None:
         params = {"requestId": request_id, "reason": "the caller no longer waits"}
@@ -182,7 +191,8 @@ class LegacyLeg:
         await self._http.post(headers, envelope.notification("notifications/initialized"), _discard)
         hello = Hello.of(found, Era.LEGACY, _agreed(found), envelope.server_info(found))
         has_id = session_id is not None
-        return LegacySession(self._http, headers, hello, has_id=has_id, limit=self._limits.response_bytes)
+        capabilities = told(who.capabilities)
+        return LegacySession(self._http, headers, hello, has_id=has_id, limits=self._limits, told=capabilities)
 
 
 def _agreed(found: Mapping[str, Any]) -> str:

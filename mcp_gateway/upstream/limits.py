@@ -19,6 +19,12 @@ class Limits:
     """Deadline of a probe or of one whole listing, all pages."""
     tools: int = 10_000
     pages: int = 100
+    questions: int = 32
+    """What an upstream may ask the client in one call."""
+    question_seconds: float = 600.0
+    """For a person to answer one."""
+    patience_seconds: float = 1_800.0
+    """How long the deadline of one call may stand still for all its questions."""
     breaker_failures: int = 5
     breaker_cooldown_seconds: float = 2.0
     sweep_seconds: float = 30.0

@@ -32,9 +32,14 @@ class Link(Protocol):
         """Whether a call ends by itself at the upstream's deadline, so that nobody need watch it."""
         ...
 
-    async def call(self, permit: Permit, caller: Caller) -> Answer: ...
+    @property
+    def asks(self) -> bool:
+        """Whether the client may be asked something while a call runs; True as long as that is not known."""
+        ...
 
-    async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def call(self, permit: Permit, caller: Caller, /) -> Answer: ...
+
+    async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
         """A question of the gateway's own; raises UpstreamFailure for an error."""
         ...
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections import deque
+from collections.abc import Iterable
 
 from pyreqwest.response import Response
 
@@ -11,29 +11,23 @@ from mcp_gateway.errors import OutcomeUnknown, UpstreamProtocolError
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.http import EVENTS, JSON, Body, media_type
-
-Hear: TypeAlias = Callable[[Message], Awaitable[None]]
+from mcp_gateway.upstream.questions import Converse, Hear, no_questions
 
 
 async def ignore(_message: Message) -> None:
     """For notifications nobody waits for."""
 
 
-async def refuse(_message: Message) -> None:
-    """For requests of an upstream that may not send any."""
-    raise UpstreamProtocolError("the upstream sent a request in an era that has none")
-
-
 class Reading:
-    """`hear` takes notifications until the answer comes; `serve` takes requests of the upstream."""
+    """`hear` takes notifications until the answer comes; `converse` settles what the upstream asks meanwhile."""
 
-    __slots__ = ("_hear", "_id", "_limit", "_serve")
+    __slots__ = ("_converse", "_hear", "_id", "_limit")
 
-    def __init__(self, request_id: str, *, limit: int, hear: Hear = ignore, serve: Hear = refuse) -> None:
+    def __init__(self, request_id: str, *, limit: int, hear: Hear = ignore, converse: Converse = no_questions) -> None:
         self._id = request_id
         self._limit = limit
         self._hear = hear
-        self._serve = serve
+        self._converse = converse
 
     async def message(self, response: Response) -> Message | None:
         """The answer; None for a refusal that is not JSON-RPC."""
@@ -58,16 +52,21 @@ class Reading:
         return {**message, "id": self._id} if "error" in message else None
 
     async def _stream(self, body: Body) -> Message:
-        while (events := await body.events()) is not None:
-            for index, data in enumerate(events):
-                message = envelope.parse(data)
-                if not envelope.is_call(message):
-                    await self._nothing_follows(body, events[index + 1 :])
-                    return message
-                await (self._serve if envelope.is_request(message) else self._hear)(message)
-        raise OutcomeUnknown("the upstream's stream ended before the answer")
+        waiting: deque[bytes] = deque()
 
-    async def _nothing_follows(self, body: Body, events: list[bytes]) -> None:
+        async def receive() -> Message:
+            if not waiting:
+                found = await body.events()
+                if found is None:
+                    raise OutcomeUnknown("the upstream's stream ended before the answer")
+                waiting.extend(found)
+            return envelope.parse(waiting.popleft())
+
+        answer = await self._converse(receive, self._hear)
+        await self._nothing_follows(body, waiting)
+        return answer
+
+    async def _nothing_follows(self, body: Body, events: Iterable[bytes]) -> None:
         later = [*events, *await body.last_events()]
         if any(not envelope.is_call(envelope.parse(data)) for data in later):
             raise UpstreamProtocolError("the upstream answered twice")

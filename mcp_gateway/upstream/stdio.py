@@ -18,10 +18,11 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import StdioTransport, Upstream
 from mcp_gateway.protocol import LEGACY_VERSIONS, MODERN_VERSION
 from mcp_gateway.upstream import envelope
-from mcp_gateway.upstream.capabilities import EVERYTHING, Capabilities, told
+from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
 from mcp_gateway.upstream.child import Child
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.questions import Questions
 from mcp_gateway.upstream.reading import ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
@@ -30,8 +31,11 @@ from mcp_gateway.upstream.sessions import Owner, Sessions, owner
 class StdioSession:
     """A running child that has introduced itself."""
 
-    def __init__(self, child: Child, hello: Hello) -> None:
+    def __init__(self, child: Child, hello: Hello, *, told: Capabilities, limits: Limits) -> None:
         self._child = child
+        # In the modern era what is asked comes as an answer.
+        self._told = told if hello.era is Era.LEGACY else NOTHING
+        self._limits = limits
         self.hello = hello
 
     @property
@@ -42,11 +46,14 @@ class StdioSession:
         request_id = envelope.new_id()
         params = envelope.call_params(permit, request_id, self.hello.era)
         hear = Relay(permit, caller, request_id)
-        message = await self._child.request(request_id, method=permit.method, params=params, hear=hear)
+        questions = Questions(self._child.send, self._limits, caller=caller, told=self._told)
+        message = await self._child.request(
+            request_id, method=permit.method, params=params, hear=hear, converse=questions.answer
+        )
         return envelope.answer(message, request_id, self.hello.era, permit)
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        return envelope.result(await _asked(self._child, method, params, self.hello.era))
+        return envelope.result(await _asked(self._child, method, params, self.hello.era, self._limits))
 
     async def aclose(self) -> None:
         await self._child.aclose()
@@ -62,6 +69,8 @@ class StdioLink:
         self._limits = limits
         self._tasks = tasks
         self._shared = upstream.sessions == "shared"
+        self._era: Era | None = None
+        """As the last child to introduce itself spoke."""
         self._sessions = Sessions[StdioSession](
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
@@ -69,6 +78,10 @@ class StdioLink:
     @property
     def bounded(self) -> bool:
         return False
+
+    @property
+    def asks(self) -> bool:
+        return not self._shared and self._era is not Era.MODERN
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         async with self._sessions.lease(self._owner(permit.principal, permit.request.capabilities)) as session:
@@ -97,20 +110,23 @@ class StdioLink:
         child = Child(self._upstream.name, self._transport, shared=self._shared, limit=self._limits.response_bytes)
         await self._tasks.start(child.run)
         try:
-            return StdioSession(child, await self._greeting(child, told(who.capabilities)))
+            capabilities = told(who.capabilities)
+            hello = await self._greeting(child, capabilities)
+            self._era = hello.era
+            return StdioSession(child, hello, told=capabilities, limits=self._limits)
         except BaseException:
             self._tasks.start_soon(child.aclose)
             raise
 
     async def _greeting(self, child: Child, capabilities: Capabilities) -> Hello:
         if self._upstream.protocol != "modern":
-            introduced = await _asked(child, "initialize", envelope.initialize(capabilities), Era.LEGACY)
+            introduced = await _asked(child, "initialize", envelope.initialize(capabilities), Era.LEGACY, self._limits)
             if introduced.result is not None:
                 await child.notify("notifications/initialized")
                 return _legacy_hello(introduced.result)
             if self._upstream.protocol == "legacy":
                 envelope.result(introduced)
-        found = envelope.result(await _asked(child, "server/discover", {}, Era.MODERN))
+        found = envelope.result(await _asked(child, "server/discover", {}, Era.MODERN, self._limits))
         return Hello.of(found, Era.MODERN, MODERN_VERSION, envelope.server_info(found))
 
 
@@ -121,9 +137,11 @@ def _legacy_hello(found: Mapping[str, Any]) -> Hello:
     return Hello.of(found, Era.LEGACY, version, envelope.server_info(found))
 
 
-async def _asked(child: Child, method: str, params: Mapping[str, Any], era: Era) -> Answer:
+async def _asked(child: Child, method: str, params: Mapping[str, Any], era: Era, limits: Limits) -> Answer:
     if era is Era.MODERN:
         params = {**params, "_meta": envelope.OWN_META}
     request_id = envelope.new_id()
-    message = await child.request(request_id, method=method, params=params, hear=ignore)
+    message = await child.request(
+        request_id, method=method, params=params, hear=ignore, converse=Questions(child.send, limits).answer
+    )
     return envelope.answer(message, request_id, era)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from mcp_gateway.model.tool import HttpTransport, OpenApiTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.addresses import resolve as resolve_by_system
 from mcp_gateway.upstream.breaker import Breaker
+from mcp_gateway.upstream.deadline import within
 from mcp_gateway.upstream.http import Refused
 from mcp_gateway.upstream.http_link import HttpLink
 from mcp_gateway.upstream.limits import Limits
@@ -46,11 +47,12 @@ _SWEEP_SECONDS = 10.0
 class _Route:
     """One upstream, its link and its circuit."""
 
-    __slots__ = ("breaker", "link", "upstream")
+    __slots__ = ("_patience", "breaker", "link", "upstream")
 
     def __init__(self, upstream: Upstream, link: Link, limits: Limits) -> None:
         self.upstream = upstream
         self.link = link
+        self._patience = limits.patience_seconds
         self.breaker = Breaker(threshold=limits.breaker_failures, cooldown_seconds=limits.breaker_cooldown_seconds)
 
     async def forward(self, permit: Permit, caller: Caller) -> Answer:
@@ -59,7 +61,7 @@ class _Route:
             raise UpstreamUnavailable(f"{self.upstream.name} failed repeatedly and is not tried now")
         try:
             link = self.link
-            answer = await (link.call(permit, caller) if link.bounded else self._within_deadline(permit, caller))
+            answer = await (link.call(permit, caller) if link.bounded else self._within(permit, caller))
         except BaseException as exc:
             if _is_ill(exc):
                 breaker.failed(time.monotonic())
@@ -69,10 +71,8 @@ class _Route:
         breaker.succeeded()
         return answer
 
-    async def _within_deadline(self, permit: Permit, caller: Caller) -> Answer:
-        with anyio.move_on_after(self.upstream.timeout_seconds):
-            return await self.link.call(permit, caller)
-        raise UpstreamTimeout(f"{self.upstream.name} did not answer in time")
+    def _within(self, permit: Permit, caller: Caller) -> Awaitable[Answer]:
+        return within(self.upstream.timeout_seconds, permit, caller, self.link.call, patience=self._patience)
 
 
 def _is_ill(exc: BaseException) -> bool:
@@ -137,6 +137,11 @@ class Upstreams:
         if route is None:
             raise UpstreamUnavailable(f"no upstream {permit.tool.server} is configured")
         return await route.forward(permit, caller)
+
+    def asks(self, server: str) -> bool:
+        """Whether a call to `server` may, before it is answered, ask the client something: legacy upstreams do."""
+        route = self._routes.get(server)
+        return route is not None and route.link.asks
 
     async def list_tools(self, upstream: Upstream) -> Listed:
         """What `upstream` serves now, configured or not; raises UpstreamFailure."""

@@ -39,6 +39,7 @@ from mcp_gateway.model.decision import allow
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, StdioTransport, Tool, ToolPolicy, Upstream
+from tests.support.asking import ask
 from tests.support.offers import offers
 
 Era: TypeAlias = Literal["modern", "legacy", "both"]
@@ -211,6 +212,7 @@ TOOLS = {
     "environment": _OBJECT,
     "ask": _OBJECT,
     "meta": _OBJECT,
+    "question": _OBJECT,
     "naïve tool": _OBJECT,
 }
 
@@ -334,6 +336,14 @@ async def _meta(ctx: _Context, _arguments: _Arguments, _record: Record) -> types
     return _text(json.dumps(ctx.meta or {}, default=str))
 
 
+async def _question(ctx: _Context, arguments: _Arguments, record: Record) -> types.CallToolResult:
+    try:
+        return _text(await ask(ctx, arguments))
+    except anyio.get_cancelled_exc_class():
+        record.note("cancelled")
+        raise
+
+
 _Behaviour: TypeAlias = Callable[[_Context, _Arguments, Record], Awaitable[types.CallToolResult]]
 _BEHAVIOUR: dict[str, _Behaviour] = {
     "echo": _echo,
@@ -350,6 +360,7 @@ _BEHAVIOUR: dict[str, _Behaviour] = {
     "environment": _environment,
     "ask": _ask,
     "meta": _meta,
+    "question": _question,
     "naïve tool": _echo,
 }
 

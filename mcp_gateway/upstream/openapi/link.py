@@ -59,6 +59,10 @@ class OpenApiLink:
         """One stateless request; the HTTP client's own deadline ends it."""
         return self._http.is_open
 
+    @property
+    def asks(self) -> bool:
+        return False
+
     async def call(self, permit: Permit, _caller: Caller) -> Answer:
         if permit.tool.kind is not Kind.TOOL or permit.method != "tools/call":
             raise UpstreamProtocolError("an API has tools and nothing else")
