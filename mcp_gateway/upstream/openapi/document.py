@@ -221,7 +221,7 @@ class _Builder:
             raise self._flaw(event, "tags are not read")
         text: str = event.value
         if not self._awaits_key():
-            self._put(_plain(text) if event.style is None else text)
+            self._put(_plain(text) if event.implicit[0] else text)
             return
         if text in self._open[-1]:
             raise self._flaw(event, f"the key {text[:_MAX_SHOWN]!r} stands twice")
