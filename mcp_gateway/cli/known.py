@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from mcp_gateway.cli.desk import Desk
-from mcp_gateway.model.ids import ToolId, tool_id
+from mcp_gateway.model.ids import ToolId
+
+_OFFERED = ("tool:", "prompt:", "resource:")
+_DESCRIBED = "; what a template describes goes by the template"
 
 
 async def note_strangers(
     desk: Desk, *, user: str | None = None, agent: str | None = None, on: str | None = None
 ) -> None:
-    """Note local users, local agents, empty stored groups, servers and tools that do not exist (yet)."""
+    """Note local users, local agents, empty stored groups, servers and what they offer that do not exist (yet)."""
     administration = desk.office.administration
     if user and user.startswith("user:local/") and user not in {row.id for row in await administration.user_list()}:
         desk.terminal.note(f"note: there is no {user} yet; see mcp-gateway user add")
@@ -25,8 +28,9 @@ async def note_strangers(
     server = _server_of(on) if on else None
     if server and server not in {row.name for row in await administration.server_rows()}:
         desk.terminal.note(f"note: no server {server} was discovered yet; see mcp-gateway server list")
-    elif server and on and on.startswith("tool:") and on not in await _tools(desk, server):
-        desk.terminal.note(f"note: no {on} was discovered yet; see mcp-gateway server show {server}")
+    elif server and on and on.startswith(_OFFERED) and on not in await _offered(desk, server):
+        also = _DESCRIBED if on.startswith("resource:") else ""
+        desk.terminal.note(f"note: no {on} was discovered yet{also}; see mcp-gateway server show {server}")
 
 
 async def _empty(desk: Desk, subject: str) -> str | None:
@@ -39,8 +43,8 @@ async def _empty(desk: Desk, subject: str) -> str | None:
     return None if rows else f"{kind}:{name}"
 
 
-async def _tools(desk: Desk, server: str) -> set[ToolId]:
-    return {tool_id(row.server, row.name) for row in await desk.office.administration.tool_rows(server)}
+async def _offered(desk: Desk, server: str) -> set[ToolId]:
+    return {row.id for row in await desk.office.administration.tool_rows(server)}
 
 
 def _server_of(on: str) -> str | None:
