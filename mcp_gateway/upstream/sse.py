@@ -39,7 +39,8 @@ class EventReader:
             self._event = value
 
     def _dispatch(self, events: list[bytes]) -> None:
-        if self._data and self._event in (b"", b"message"):
+        # An event without data is none: servers send one first, only for its id.
+        if any(self._data) and self._event in (b"", b"message"):
             events.append(b"\n".join(self._data))
         self._data = []
         self._event = b""

@@ -15,7 +15,7 @@ STREAM = (
     b": comment\n\nevent: message\ndata: one\nid: 4\n\n"
     b"event: other\ndata: dropped\n\ndata:two\r\ndata: lines\r\n\r\ndata\n\nretry: 5\n\ndata: last\r\r"
 )
-EVENTS = [b"one", b"two\nlines", b"", b"last"]
+EVENTS = [b"one", b"two\nlines", b"last"]
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -29,6 +29,10 @@ def test_events_do_not_depend_on_how_the_stream_is_cut(places: list[int]) -> Non
     found = [event for chunk in cut(STREAM, places) for event in reader.feed(chunk)]
     found += reader.feed(b"\n")  # what tells the last "\r" from the first half of "\r\n"
     assert found == EVENTS
+
+
+def test_an_event_that_only_names_an_id_is_no_message() -> None:
+    assert EventReader().feed(b"id: 1\nretry: 100\ndata: \n\nid: 2\ndata: {}\n\n") == [b"{}"]
 
 
 def test_an_unfinished_event_is_not_delivered() -> None:
