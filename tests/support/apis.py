@@ -22,8 +22,10 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp, Receive, Scope
 from starlette.types import Send as ASGISend
 
-from mcp_gateway.model.tool import OpenApiTransport, Upstream
-from tests.support.upstreams import http_entry, until
+from mcp_gateway.catalog.index import digest
+from mcp_gateway.model.call import Permit
+from mcp_gateway.model.tool import JsonObject, OpenApiTransport, Risk, Upstream
+from tests.support.upstreams import http_entry, permit_for, until
 
 SECRET = "s3cret-value-of-the-gateway"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(16))
@@ -84,6 +86,12 @@ async def running_api() -> AsyncGenerator[RunningApi, None]:
         server.should_exit = True
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(thread.join, 20)
+
+
+def permit_of(entry: Upstream, definition: JsonObject, arguments: dict[str, Any], *, risk: Risk = Risk.READ) -> Permit:
+    """A permit for a tool that was listed, with the definition a reviewer saw."""
+    permit = permit_for(entry, str(definition["name"]), arguments, risk=risk)
+    return replace(permit, tool=replace(permit.tool, definition=definition, digest=digest(definition)))
 
 
 class _Noting:
