@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,15 @@ async def add(
     child: Annotated[
         list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="A server to start, over stdio.")
     ] = None,
-    url: Annotated[str | None, typer.Option("--url", help="The MCP endpoint of a server over HTTP.")] = None,
+    url: Annotated[
+        str | None, typer.Option("--url", help="The MCP endpoint of a server over HTTP, or the base URL of an API.")
+    ] = None,
+    sse: Annotated[
+        bool, typer.Option("--sse", help="The server at --url speaks HTTP+SSE, the transport of 2024-11-05.")
+    ] = False,
+    openapi: Annotated[
+        str | None, typer.Option("--openapi", help="The API's OpenAPI document, a file or URL: it is no MCP server.")
+    ] = None,
     owner: Annotated[str | None, typer.Option("--owner", help="Who answers for it; default: you.")] = None,
     description: Annotated[
         str, typer.Option("--description", help="For the people who look through the catalog.")
@@ -42,6 +51,9 @@ async def add(
     credential: Annotated[
         str | None, typer.Option("--credential", help="File in the data directory's secrets/ to send as Authorization.")
     ] = None,
+    credential_as: Annotated[
+        str | None, typer.Option("--credential-as", help="Another header to send it as; ?NAME: a query parameter.")
+    ] = None,
     env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the command; repeatable.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Approve what it offers without asking.")] = False,
 ) -> None:
@@ -51,7 +63,14 @@ async def add(
         owner=owner or desk.actor,
         description=description,
         trust="trusted" if trust else "review",
-        transport=_transport(url, child or [], network=network or [], credential=credential, env=env or []),
+        transport=_transport(
+            url,
+            child or [],
+            form=_form(sse=sse, openapi=openapi),
+            network=network or [],
+            credential=_credential(credential, credential_as),
+            env=env or [],
+        ),
         tools={tool: {"risk": level} for tool, level in _pairs(risk or [], "--risk")},
     )
     administration, terminal = desk.office.administration, desk.terminal
@@ -105,16 +124,41 @@ def _next_steps(name: str, rows: Sequence[ToolRow]) -> list[str]:
 
 
 def _transport(
-    url: str | None, child: Sequence[str], *, network: list[str], credential: str | None, env: Sequence[str]
+    url: str | None,
+    child: Sequence[str],
+    *,
+    form: dict[str, str],
+    network: list[str],
+    credential: dict[str, str] | None,
+    env: Sequence[str],
 ) -> dict[str, Any]:
     if (url is None) == (not child):
         raise OperatorError("a server is either --url URL or -- COMMAND", where="server add")
     if url is not None:
-        named = {"type": "http", "url": url, "network": network}
-        return {**named, "credential": {"file": credential}} if credential else named
-    if network or credential:
-        raise OperatorError("--network and --credential are for --url", where="server add")
+        return {**form, "url": url, "network": network, "credential": credential}
+    if network or credential or form["type"] != "http":
+        raise OperatorError("--sse, --openapi, --network and --credential are for --url", where="server add")
     return {"type": "stdio", "command": list(child), "env": dict(_pairs(env, "--env"))}
+
+
+def _form(*, sse: bool, openapi: str | None) -> dict[str, str]:
+    """What stands behind the URL."""
+    if sse and openapi is not None:
+        raise OperatorError("a server has either --sse or --openapi", where="server add")
+    if openapi is None:
+        return {"type": "sse" if sse else "http"}
+    is_url = openapi.startswith(("http://", "https://"))
+    return {"type": "openapi", "document": openapi if is_url else str(Path(openapi).resolve())}
+
+
+def _credential(file: str | None, sent_as: str | None) -> dict[str, str] | None:
+    if file is None and sent_as is None:
+        return None
+    if file is None:
+        raise OperatorError("needs --credential FILE", where="--credential-as")
+    if sent_as is None:
+        return {"file": file}
+    return {"file": file, "query": sent_as[1:]} if sent_as.startswith("?") else {"file": file, "header": sent_as}
 
 
 def _pairs(given: Sequence[str], option: str) -> list[tuple[str, str]]:

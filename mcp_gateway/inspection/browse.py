@@ -11,9 +11,25 @@ from mcp_gateway.authorization import Access, access_command
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import BadRequest
 from mcp_gateway.inspection.definition import MAX_NAME, describe, one_line
-from mcp_gateway.inspection.views import ResourceNeed, ServerStatus, ServerView, ToolDetail, ToolPage, ToolView
+from mcp_gateway.inspection.views import (
+    ResourceNeed,
+    ServerStatus,
+    ServerView,
+    ToolDetail,
+    ToolPage,
+    ToolView,
+    Transport,
+)
 from mcp_gateway.model.ids import ToolId, UserId, server_id
-from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, Tool, Upstream
+from mcp_gateway.model.tool import (
+    OpenApiTransport,
+    ReviewState,
+    Risk,
+    SseTransport,
+    StdioTransport,
+    Tool,
+    Upstream,
+)
 from mcp_gateway.storage.catalog import ServerRow
 
 _WAITING = frozenset({ReviewState.PENDING, ReviewState.CHANGED, ReviewState.QUARANTINED})
@@ -94,7 +110,7 @@ def server_view(upstream: Upstream, row: ServerRow | None, tools: Sequence[Tool]
         name=upstream.name,
         description=upstream.description,
         owner=upstream.owner,
-        transport="http" if isinstance(upstream.transport, HttpTransport) else "stdio",
+        transport=_transport(upstream),
         status=_status(row),
         protocol_version=row.protocol_version if row else None,
         last_seen_at=row.last_seen_at if row else None,
@@ -102,6 +118,18 @@ def server_view(upstream: Upstream, row: ServerRow | None, tools: Sequence[Tool]
         tools=len(tools),
         waiting=sum(tool.state in _WAITING for tool in tools),
     )
+
+
+def _transport(upstream: Upstream) -> Transport:
+    match upstream.transport:
+        case StdioTransport():
+            return "stdio"
+        case SseTransport():
+            return "sse"
+        case OpenApiTransport():
+            return "openapi"
+        case _:
+            return "http"
 
 
 def _status(row: ServerRow | None) -> ServerStatus:

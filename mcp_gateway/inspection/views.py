@@ -34,6 +34,7 @@ class Standing:
     """Sees every server, tool, decision and audit record."""
 
 
+Transport = Literal["http", "sse", "openapi", "stdio"]
 ServerStatus = Literal["up", "failing", "disabled", "never_reached"]
 
 
@@ -43,7 +44,7 @@ class ServerView:
     name: str
     description: str
     owner: str
-    transport: Literal["http", "stdio"]
+    transport: Transport
     status: ServerStatus
     protocol_version: str | None
     last_seen_at: float | None
