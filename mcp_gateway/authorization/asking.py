@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from mcp_gateway.authorization.explaining import Explaining
-from mcp_gateway.authorization.judge import judge, questions, sides
-from mcp_gateway.authorization.kinds import GOVERNED, Governed, by_rule, is_modelled
+from mcp_gateway.authorization.judge import judge, questions, sides, ungoverned
+from mcp_gateway.authorization.kinds import Governed, by_rule, is_modelled
 from mcp_gateway.authorization.listing import Visible, candidates, list_questions, listed
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Relationships
 from mcp_gateway.authorization.resources import Identified
@@ -22,7 +22,7 @@ from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check, Decision, Reason, deny
 from mcp_gateway.model.ids import GATEWAY, ToolId
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Kind, Mode, ReviewState, Risk, Tool
+from mcp_gateway.model.tool import Mode, ReviewState, Risk, Tool
 
 T = TypeVar("T")
 
@@ -121,8 +121,9 @@ class Asking(Explaining):
         if refusal is not None:
             return deny(Reason(refusal))
         legs = self._relationships.legs
-        if tool.kind is not Kind.TOOL and not is_modelled(legs, tool.kind):
-            return deny(Reason("kind.not_modelled", str(GOVERNED[tool.kind])))
+        lacking = ungoverned(tool, legs)
+        if lacking is not None:
+            return deny(lacking)
         in_context = _in_context(principal)
         # What changes something is decided by the newest state a remote backend can give.
         fresh = tool.risk is not Risk.READ

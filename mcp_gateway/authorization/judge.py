@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from mcp_gateway.authorization.kinds import GOVERNED, LegsOf
+from mcp_gateway.authorization.kinds import GOVERNED, LegsOf, is_modelled
 from mcp_gateway.authorization.relationships import Answers, Legs
 from mcp_gateway.authorization.resources import Identified, Resource, Unidentified
 from mcp_gateway.model.decision import Check, Decision, Effect, Reason
@@ -47,6 +47,11 @@ def sides(
         if answers.get(_check(principal, resource)) is not True:
             asked |= dict.fromkeys(_resource_sides(principal, resource, legs))
     return tuple(asked)
+
+
+def ungoverned(tool: Tool, legs: LegsOf) -> Reason | None:
+    """Why nothing of this kind is ever allowed, and nothing need be asked: the model does not keep its rule."""
+    return None if is_modelled(legs, tool.kind) else Reason("kind.not_modelled", str(GOVERNED[tool.kind]))
 
 
 def judge(principal: Principal, tool: Tool, resources: Identified, *, answers: Answers, legs: LegsOf) -> Decision:
@@ -121,7 +126,10 @@ def _objections(
         yield Reason("tool.not_available", f"{tool.id} is {tool.state}")
     if not within_scope(principal.scopes, tool.risk):
         yield Reason("scope.insufficient", needed_scope(tool.risk))
-    if answers.get(_tool_check(principal, tool)) is not True:
+    lacking = ungoverned(tool, legs)
+    if lacking is not None:
+        yield lacking
+    elif answers.get(_tool_check(principal, tool)) is not True:
         yield from _tool_objections(principal, tool, answers, legs)
     if isinstance(resources, Unidentified):
         yield Reason("resource.unidentified", resources.rule)

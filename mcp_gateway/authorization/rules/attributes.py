@@ -161,6 +161,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
     "tool.id": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.id),
     "tool.server": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.server),
     "tool.name": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.name),
+    "tool.kind": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.kind.value),
     "tool.risk": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.risk.value),
     "tool.classification": Attribute(_TEXT, Origin.TOOL, lambda f: f.classification),
     "arguments": Attribute(cel.Type.Map(cel.Type.STRING, cel.Type.DYN), Origin.CALL, _arguments),

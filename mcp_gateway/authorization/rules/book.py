@@ -1,5 +1,7 @@
 """Everything that narrows calls beyond the relationships, as it was loaded; and what of it binds one tool. Pure.
 
+A prompt, a resource and a template are bound as a tool is.
+
 A book can only narrow: it turns an allow into a deny and never the other way round. What an operator
 marked `observe` is the one exception, and `narrow` says how far it goes.
 """
@@ -16,28 +18,41 @@ from mcp_gateway.authorization.rules.attributes import Origin, Relation, origin_
 from mcp_gateway.authorization.rules.expression import Expression
 from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check
-from mcp_gateway.model.tool import Mode, Risk, Tool
+from mcp_gateway.model.ids import ServerId, ToolId, server_id
+from mcp_gateway.model.tool import Kind, Mode, Risk, Tool
 
 _MAX_BOUND = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """To which tools a rule applies; an empty member means any."""
+    """To what a rule applies; an empty member means any, but one of `tools`, `prompts` and `resources` leaves out the others."""
 
     servers: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     """Of the upstream's own names, with `*` and `?`."""
+    prompts: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    """Of the URIs of resources and the text of templates."""
     risks: frozenset[Risk] = frozenset()
     classifications: frozenset[str] = frozenset()
 
     def covers(self, tool: Tool, classification: str | None) -> bool:
         return (
             (not self.servers or any(matches(glob, tool.server) for glob in self.servers))
-            and (not self.tools or any(matches(glob, tool.name) for glob in self.tools))
+            and self._names(tool)
             and (not self.risks or tool.risk in self.risks)
             and (not self.classifications or classification in self.classifications)
         )
+
+    def _names(self, tool: Tool) -> bool:
+        if not (self.tools or self.prompts or self.resources):
+            return True
+        return any(matches(glob, tool.name) for glob in self.of(tool.kind))
+
+    def of(self, kind: Kind) -> tuple[str, ...]:
+        """The patterns for names of a kind."""
+        return self.tools if kind is Kind.TOOL else self.prompts if kind is Kind.PROMPT else self.resources
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +86,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class ToolRequirements:
-    """What `policies/tools.yaml` says of one tool or one server."""
+    """What `policies/tools.yaml` says of one tool, prompt or resource, or of one server."""
 
     classification: str | None = None
     scopes: tuple[str, ...] = ()
@@ -110,12 +125,12 @@ class RuleBook:
     def __init__(
         self,
         rules: Sequence[Rule] = (),
-        policies: Mapping[tuple[str, str | None], ToolRequirements] | None = None,
+        policies: Mapping[ServerId | ToolId, ToolRequirements] | None = None,
         *,
         mode: Mode = Mode.ENFORCE,
         book_id: str = "",
     ) -> None:
-        """`policies` by (server, tool), with tool None for the whole server; `book_id` is a digest of the files."""
+        """`policies` by what they are about, a whole server or one thing of it; `book_id` is a digest of the files."""
         self.rules = tuple(rules)
         self.policies = dict(policies or {})
         self.mode = mode
@@ -158,8 +173,8 @@ class RuleBook:
 
     def _bind(self, tool: Tool) -> Bound | None:
         empty = ToolRequirements()
-        of_server = self.policies.get((tool.server, None), empty)
-        of_tool = self.policies.get((tool.server, tool.name), empty)
+        of_server = self.policies.get(server_id(tool.server), empty)
+        of_tool = self.policies.get(tool.id, empty)
         classification = of_tool.classification or of_server.classification
         rules = tuple(rule for rule in self.rules if rule.when.covers(tool, classification))
         scopes = tuple(dict.fromkeys(of_server.scopes + of_tool.scopes))

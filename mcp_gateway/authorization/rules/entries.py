@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
 
 from mcp_gateway.authorization.rules.attributes import Relation
-from mcp_gateway.model.tool import Mode, Risk
+from mcp_gateway.model.tool import Kind, Mode, Risk
 
 _DEFAULT_RELATIONS = {"role": "assignee", "group": "member", "tenant": "member"}
 
 Glob: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-*?]{1,128}$")]
+UriGlob: TypeAlias = Annotated[str, Field(pattern=r"^[!-~]{1,500}$")]
+Known: TypeAlias = Annotated[str, Field(min_length=1, max_length=2048)]
 Scope: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9:._/-]{1,128}$")]
 Label: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,49}$")]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
@@ -30,10 +32,15 @@ class _Strict(BaseModel):
 
 
 class WhenEntry(_Strict):
-    """To which tools a rule applies: to those that fit every member that is given."""
+    """To what a rule applies: to whatever fits every member that is given.
+
+    Of `tools`, `prompts` and `resources`, those that are given name what is meant of each kind; the others are not.
+    """
 
     servers: list[Glob] = Field(default=[], max_length=100)
     tools: list[Glob] = Field(default=[], max_length=100, description="the upstream's own names")
+    prompts: list[Glob] = Field(default=[], max_length=100, description="the upstream's own names")
+    resources: list[UriGlob] = Field(default=[], max_length=100, description="URIs, or the text of templates")
     risks: list[Risk] = []
     classifications: list[Label] = []
 
@@ -59,7 +66,7 @@ class RulesFile(_Strict):
 
 
 class ToolPolicyEntry(_Strict):
-    """What one tool needs beyond the relationships."""
+    """What one tool, prompt or resource needs beyond the relationships."""
 
     classification: Label | None = None
     scopes: list[Scope] = Field(
@@ -75,12 +82,23 @@ class ToolPolicyEntry(_Strict):
 
 
 class ServerPolicyEntry(ToolPolicyEntry):
-    """The same for every tool of a server; a tool's own entry adds to it, and its classification wins."""
+    """The same for everything of a server; a thing's own entry adds to it, and its classification wins."""
 
-    tools: dict[str, ToolPolicyEntry] = {}
+    tools: dict[Known, ToolPolicyEntry] = {}
+    prompts: dict[Known, ToolPolicyEntry] = {}
+    resources: dict[Known, ToolPolicyEntry] = Field(default={}, description="by URI, or by the text of a template")
+
+    def items(self) -> Iterator[tuple[str, Kind, str, ToolPolicyEntry]]:
+        """(member, kind, name, entry) of each."""
+        for member, kind, entries in (
+            ("tools", Kind.TOOL, self.tools),
+            ("prompts", Kind.PROMPT, self.prompts),
+            ("resources", Kind.RESOURCE, self.resources),
+        ):
+            yield from ((member, kind, name, entry) for name, entry in entries.items())
 
 
-class ToolPoliciesFile(RootModel[dict[str, ServerPolicyEntry]]):
+class ToolPoliciesFile(RootModel[dict[Known, ServerPolicyEntry]]):
     """By server name."""
 
 

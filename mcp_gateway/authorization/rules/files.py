@@ -7,7 +7,7 @@ allow what it was written to deny. For the same reason a file that would not be 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +27,8 @@ from mcp_gateway.authorization.rules.entries import (
 )
 from mcp_gateway.authorization.rules.expression import compile_expression
 from mcp_gateway.errors import OperatorError
-from mcp_gateway.model.tool import Mode, Upstream
+from mcp_gateway.model.ids import ServerId, ToolId, item_id, server_id
+from mcp_gateway.model.tool import Kind, Mode, Upstream
 
 TOOLS_FILE = "tools.yaml"
 RULES_FILE = "rules.yaml"
@@ -68,7 +69,7 @@ class _Reader:
         self._upstreams = {upstream.name: upstream for upstream in upstreams}
         self._digest = hashlib.sha256()
         self._rules: dict[str, Rule] = {}
-        self._policies: dict[tuple[str, str | None], ToolRequirements] = {}
+        self._policies: dict[ServerId | ToolId, ToolRequirements] = {}
 
     def book(self, mode: Mode) -> RuleBook:
         self._refuse_strays()
@@ -102,20 +103,25 @@ class _Reader:
             return
         file, node, where = read
         for server, policy in file.root.items():
-            self._policy(server, None, policy, f"{where}:{yaml_lines.line_of(node, (server,))}")
-            for tool, entry in policy.tools.items():
-                line = yaml_lines.line_of(node, (server, "tools", tool))
-                self._policy(server, tool, entry, f"{where}:{line}")
+            line = f"{where}:{yaml_lines.line_of(node, (server,))}"
+            if self._upstreams and server not in self._upstreams:
+                self._problem(f"the registry has no server `{server}`", line)
+            self._policy(server_id(server), policy, line)
+            for member, kind, name, entry in policy.items():
+                line = f"{where}:{yaml_lines.line_of(node, (server, member, name))}"
+                self._check_name(server, kind, name, line)
+                self._policy(item_id(kind, server, name), entry, line)
 
-    def _policy(self, server: str, tool: str | None, entry: ToolPolicyEntry, where: str) -> None:
-        if self._upstreams and server not in self._upstreams:
-            self._problem(f"the registry has no server `{server}`", where)
-        elif self._upstreams and tool is not None and tool not in self._upstreams[server].tools:
-            self._problem(f"registry/{server}.yaml names no tool `{tool}`", where)
+    def _policy(self, about: ServerId | ToolId, entry: ToolPolicyEntry, where: str) -> None:
         roles = tuple(related(text) for text in entry.roles)
         for relation, object_ in roles:
             self._check_relation(relation, object_, where)
-        self._policies[server, tool] = ToolRequirements(entry.classification, tuple(entry.scopes), roles)
+        self._policies[about] = ToolRequirements(entry.classification, tuple(entry.scopes), roles)
+
+    def _check_name(self, server: str, kind: Kind, name: str, where: str) -> None:
+        upstream = self._upstreams.get(server)
+        if upstream is not None and name not in _names(upstream, kind):
+            self._problem(f"registry/{server}.yaml names no {kind} `{name}`", where)
 
     def _read_rules(self, path: Path) -> None:
         read = self._file(path, RulesFile)
@@ -150,6 +156,8 @@ class _Reader:
         when = When(
             tuple(entry.when.servers),
             tuple(entry.when.tools),
+            tuple(entry.when.prompts),
+            tuple(entry.when.resources),
             frozenset(entry.when.risks),
             frozenset(entry.when.classifications),
         )
@@ -170,10 +178,16 @@ class _Reader:
                 raise OperatorError(f"the registry has no server `{glob}`", where=where, remedy=_REMEDY)
         if entry.when.servers:
             servers = [s for s in servers if any(matches(glob, s.name) for glob in entry.when.servers)]
-        for glob in entry.when.tools:
-            # What a pattern matches may be discovered later; a plain name must be known.
-            if not any(matches(glob, tool) for server in servers for tool in server.tools) and not {*"*?"} & {*glob}:
-                raise OperatorError(f"the registry names no tool `{glob}` there", where=where, remedy=_REMEDY)
+        for kind, globs in (
+            (Kind.TOOL, entry.when.tools),
+            (Kind.PROMPT, entry.when.prompts),
+            (Kind.RESOURCE, entry.when.resources),
+        ):
+            known = {name for server in servers for name in _names(server, kind)}
+            for glob in globs:
+                # What a pattern matches may be discovered later; a plain name must be known.
+                if not any(matches(glob, name) for name in known) and not {*"*?"} & {*glob}:
+                    raise OperatorError(f"the registry names no {kind} `{glob}` there", where=where, remedy=_REMEDY)
 
     def _check_relation(self, relation: str, object_: str, where: str) -> None:
         kind = object_.partition(":")[0]
@@ -201,6 +215,11 @@ class _Reader:
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self._directory.parent))
+
+
+def _names(upstream: Upstream, kind: Kind) -> Collection[str]:
+    """What the registry names of a kind."""
+    return {Kind.TOOL: upstream.tools, Kind.PROMPT: upstream.prompts}.get(kind, upstream.resources)
 
 
 def _text(path: Path, where: str) -> str:

@@ -18,7 +18,10 @@ from tests.unit.authorization.world import (
     MIRA,
     MODEL,
     NOW,
+    PROMPT,
     READ,
+    RESOURCE,
+    TEMPLATE,
     WRITE,
     allowed_rows,
     codes,
@@ -110,6 +113,65 @@ async def test_a_rule_applies_to_tools_that_fit_every_part_of_its_when(when: str
     decision = await _decide(rule("false", when=when), tools="tickets: {classification: regulated}")
     assert decision.allowed is not applies
     assert bool(decision.rules) is applies
+
+
+@pytest.mark.parametrize(
+    ("when", "applies"),
+    [
+        ("{}", {"ping", "triage", "ticket://open", "ticket://{id}"}),
+        ("{tools: ['*']}", {"ping"}),
+        ("{prompts: ['tri*']}", {"triage"}),
+        ("{resources: ['ticket://o*']}", {"ticket://open"}),
+        ("{resources: ['ticket://{id}']}", {"ticket://{id}"}),
+        ("{tools: [nothing], prompts: ['*'], resources: ['file:*']}", {"triage"}),
+        ("{tools: ['*'], prompts: ['*'], servers: [other]}", set[str]()),
+    ],
+)
+async def test_a_rule_is_about_the_kinds_whose_names_it_gives_and_about_all_when_it_gives_none(
+    when: str, applies: set[str]
+) -> None:
+    items = [PING, PROMPT, RESOURCE, TEMPLATE]
+    asked = narrowed_by(book(rule("false", when=when)), allowed_rows(*items))
+    denied = {one.name for one in items if codes(await asked.decide(mira(), one, {}, now=NOW)) == ["rule.denied"]}
+    listed = (await asked.visible(mira(), items, now=NOW)).ids
+    assert denied == applies == {one.name for one in items if one.id not in listed}
+
+
+async def test_a_rule_can_read_the_kind_and_a_template_s_variables() -> None:
+    text = rule("tool.kind != 'template' || arguments.id != 'T-9'")
+    asked = narrowed_by(book(text), allowed_rows(PROMPT, TEMPLATE))
+    assert (await asked.decide(mira(), PROMPT, {}, now=NOW)).allowed
+    assert (await asked.decide(mira(), TEMPLATE, {"id": "T-1"}, now=NOW)).allowed
+    refused = await asked.decide(mira(), TEMPLATE, {"id": "T-9"}, now=NOW)
+    assert (codes(refused), public_code(refused, TEMPLATE.kind)) == (["rule.denied"], "rule.denied")
+    assert TEMPLATE.id in (await asked.visible(mira(), [TEMPLATE], now=NOW)).ids
+
+
+async def test_a_prompt_or_resource_may_need_a_scope_or_a_role_of_its_own() -> None:
+    tools = """\
+tickets:
+  prompts: {triage: {scopes: [desk], classification: internal}}
+  resources: {"ticket://{id}": {roles: [role:support]}}
+"""
+    asked = narrowed_by(book(tools=tools), allowed_rows(PROMPT, RESOURCE, TEMPLATE, PING))
+    found = [await asked.decide(mira(), one, {}, now=NOW) for one in (PROMPT, TEMPLATE, RESOURCE, PING)]
+    assert [codes(one) for one in found] == [
+        ["scope.insufficient"],
+        ["role.not_held"],
+        ["access.allowed"],
+        ["access.allowed"],
+    ]
+    assert (found[0].classification, found[3].classification) == ("internal", None)
+
+
+@pytest.mark.parametrize("one", [PROMPT, TEMPLATE], ids=lambda one: one.kind.value)
+async def test_what_only_a_right_denies_is_let_through_where_it_is_observed(one: Tool) -> None:
+    observing = replace(one, mode=Mode.OBSERVE)
+    rows = [r for r in allowed_rows(one) if r.relation != "caller"]
+    decision = await narrowed_by(NO_RULES, rows).decide(mira(), observing, {}, now=NOW)
+    assert (codes(decision), [r.code for r in decision.observed]) == (["access.observed"], ["user.not_allowed"])
+    listed = await narrowed_by(NO_RULES, rows).visible(mira(), [observing], now=NOW)
+    assert listed.tools == (one.id,)
 
 
 async def test_the_classification_of_a_tool_wins_over_its_servers_and_is_on_the_decision() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mcp_gateway.authorization.rules import load_rules, rule_problems
 from mcp_gateway.catalog.registry import load
 from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.ids import tool_id
 from mcp_gateway.model.tool import Mode, Risk, ToolPolicy, Upstream
 from tests.unit.authorization.rules.books import rule, written
 from tests.unit.authorization.world import MODEL
@@ -28,7 +29,11 @@ rules:
     mode: observe
     audit: [time]
 """
-UPSTREAMS: tuple[Upstream, ...] = (TICKETS, replace(TICKETS, name="git", tools={"push": ToolPolicy(Risk.WRITE, ())}))
+NAMED = ToolPolicy(Risk.READ, ())
+UPSTREAMS: tuple[Upstream, ...] = (
+    replace(TICKETS, prompts={"triage": NAMED}, resources={"ticket://{id}": NAMED}),
+    replace(TICKETS, name="git", tools={"push": ToolPolicy(Risk.WRITE, ())}),
+)
 
 
 def _problem(folder: Path, rules: str = "", *, tools: str = "") -> OperatorError:
@@ -97,6 +102,8 @@ def test_a_file_that_nobody_would_read_is_refused(tmp_path: Path, stray: str) ->
         ('"get"', '"got"', 4, "names no tool `got`"),
         ('"get"', '"g\u0435t"', 4, "when.tools"),
         ('"get"', '"push"', 4, "names no tool `push` there"),
+        ('tools: ["get"', 'prompts: ["get"', 4, "names no prompt `get` there"),
+        ('tools: ["get"', 'resources: ["ticket://{key}"', 4, "names no resource `ticket://{key}` there"),
         ("risks: [write, destructive]", "risks: [dangerous]", 4, "when.risks"),
         ("risks: [write, destructive]", "classifications: [secret]", 4, "classifies nothing as `secret`"),
         ("time.getHours", "now.getHours", 5, "`now` is neither an attribute"),
@@ -132,6 +139,9 @@ def test_arguments_never_go_on_record(tmp_path: Path) -> None:
     [
         ("ticket: {classification: internal}", 1, "no server `ticket`"),
         ("tickets:\n  tools:\n    got: {scopes: [a]}", 3, "names no tool `got`"),
+        ("tickets:\n  prompts:\n    get: {scopes: [a]}", 3, "names no prompt `get`"),
+        ("tickets:\n  resources:\n    'ticket://{key}': {scopes: [a]}", 3, "names no resource `ticket://{key}`"),
+        ("tickets:\n  prompts:\n    '': {scopes: [a]}", 3, "at least 1 character"),
         ("tickets:\n  classification: Top Secret", 2, "classification"),
         ("tickets:\n  scopes: ['two words']", 2, "scopes"),
         ("tickets:\n  scopes: ['quo\"te']", 2, "scopes"),
@@ -177,4 +187,4 @@ def test_the_examples_fit_the_sample_server() -> None:
     root = Path(__file__).parents[4]
     examples = load_rules(root / "examples" / "policies", model=MODEL, upstreams=load(root / "registry"))
     assert [one.id for one in examples.rules] == ["office-network", "working-hours", "few-projects"]
-    assert examples.policies["tickets", "ticket_delete"].roles == (("assignee", "role:support"),)
+    assert examples.policies[tool_id("tickets", "ticket_delete")].roles == (("assignee", "role:support"),)
