@@ -86,6 +86,11 @@ def rule_of(entry: ResourceEntry, risk: Risk) -> ResourceRule:
     return ResourceRule(relation, entry.type, entry.pointer, entry.template, steps)
 
 
+def pointers(entry: ResourceEntry) -> list[str]:
+    """Every place in the arguments that it reads."""
+    return [entry.pointer] if entry.pointer is not None else _PART.findall(entry.template or "")
+
+
 def _step(entry: StepEntry) -> Normalisation:
     if isinstance(entry, StripPrefixEntry):
         return ("strip_prefix", entry.strip_prefix)

@@ -30,12 +30,13 @@ def pinned(kind: Kind, definition: JsonObject) -> JsonObject:
     """What a reviewer approves of it: of a resource not how large its content is or when it last changed."""
     if kind is not Kind.RESOURCE or not ("size" in definition or "annotations" in definition):
         return definition
-    kept = {name: value for name, value in definition.items() if name != "size"}
+    kept = {name: value for name, value in definition.items() if name not in {"size", "annotations"}}
     annotations: object = definition.get("annotations")
-    if isinstance(annotations, Mapping):
-        said = cast("JsonObject", annotations)
-        kept["annotations"] = {name: value for name, value in said.items() if name != "lastModified"}
-    return kept
+    if not isinstance(annotations, Mapping):
+        return definition if annotations is not None else kept
+    said = cast("JsonObject", annotations)
+    lasting = {name: value for name, value in said.items() if name != "lastModified"}
+    return {**kept, "annotations": lasting} if lasting else kept
 
 
 def finding(kind: Kind, name: str, definition: JsonObject) -> str | None:

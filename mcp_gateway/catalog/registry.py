@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_gateway import yaml_lines
+from mcp_gateway.catalog.entries import ItemEntry, Prompts, Resources
 from mcp_gateway.catalog.mapping import ResourceEntry, rule_of
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import (
@@ -99,6 +100,8 @@ class UpstreamEntry(_Strict):
     requestable: bool = Field(default=False, description="people without access may know its tools and ask for them")
     mode: Mode | None = Field(default=None, description="enforce or observe its decisions; default: the gateway's")
     tools: dict[str, ToolEntry] = {}
+    prompts: Prompts = {}
+    resources: Resources = Field(default={}, description="by URI or by the text of a template")
 
 
 def load(directory: Path) -> tuple[Upstream, ...]:
@@ -156,10 +159,12 @@ def upstream_of(entry: UpstreamEntry, *, folder: Path = Path()) -> Upstream:
         tools={name: _policy(tool, entry) for name, tool in entry.tools.items()},
         requestable=entry.requestable,
         mode=entry.mode,
+        prompts={name: _policy(prompt, entry) for name, prompt in entry.prompts.items()},
+        resources={uri: _policy(resource, entry) for uri, resource in entry.resources.items()},
     )
 
 
-def _policy(tool: ToolEntry, entry: UpstreamEntry) -> ToolPolicy:
+def _policy(tool: ToolEntry | ItemEntry, entry: UpstreamEntry) -> ToolPolicy:
     requestable = entry.requestable if tool.requestable is None else tool.requestable
     resources = tuple(rule_of(resource, tool.risk) for resource in tool.resources)
     return ToolPolicy(tool.risk, resources, requestable, tool.mode or entry.mode)

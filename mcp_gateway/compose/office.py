@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.compose.relationships import Backend, backend
 from mcp_gateway.guards.schema_lint import lint
 from mcp_gateway.inspection import EventBoard, Inspection
-from mcp_gateway.model.tool import JsonObject, Mode, ToolPolicy, Upstream
+from mcp_gateway.model.tool import JsonObject, Kind, Mode, ToolPolicy, Upstream
 from mcp_gateway.protocol import invalid_header_annotation
 from mcp_gateway.settings import Settings
 from mcp_gateway.storage import ChangeFeed, Database
@@ -152,10 +152,19 @@ def policies(directory: Path, upstreams: Sequence[Upstream]) -> Model:
     """The model in `directory`, or the shipped one; raises OperatorError when it, or its fit to the registry, is wrong."""
     model = load_model(model_path(directory))
     for upstream in upstreams:
-        for tool, policy in upstream.tools.items():
+        for kind, name, policy in _named(upstream):
             for rule in policy.resources:
-                model.require_governed(rule.type, rule.relation, where=f"registry: {upstream.name}.tools.{tool}")
+                where = f"registry: {upstream.name}.{kind}s.{name}"
+                model.require_governed(rule.type, rule.relation, where=where)
     return model
+
+
+def _named(upstream: Upstream) -> Iterator[tuple[Kind, str, ToolPolicy]]:
+    """Everything the registry names one by one; templates are among the resources there."""
+    by_kind = {Kind.TOOL: upstream.tools, Kind.PROMPT: upstream.prompts, Kind.RESOURCE: upstream.resources}
+    for kind, named in by_kind.items():
+        for name, policy in named.items():
+            yield kind, name, policy
 
 
 def model_path(directory: Path) -> Path:
@@ -173,8 +182,8 @@ def observed(book: RuleBook, upstreams: Sequence[Upstream]) -> Sequence[str]:
     found = ["the gateway"] if book.mode is Mode.OBSERVE else []
     for upstream in upstreams:
         found += [f"server {upstream.name}"] if upstream.mode is Mode.OBSERVE else []
-        tools = upstream.tools.items()
-        found += [f"tool {upstream.name}/{name}" for name, tool in tools if _observes_alone(tool, upstream)]
+        alone = [(kind, name) for kind, name, policy in _named(upstream) if _observes_alone(policy, upstream)]
+        found += [f"{kind} {upstream.name}/{name}" for kind, name in alone]
     return found + [f"rule {rule.id}" for rule in book.rules if rule.mode is Mode.OBSERVE]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mcp_gateway.catalog.registry import UpstreamEntry, load, load_file, render, upstream_of
 from mcp_gateway.errors import OperatorError
-from mcp_gateway.model.tool import HttpTransport, Risk
+from mcp_gateway.model.tool import HttpTransport, Kind, Mode, Risk
 
 GOOD = """\
 name: tickets
@@ -89,3 +89,45 @@ def test_what_may_be_asked_for_is_said_by_the_entry_and_by_each_tool(tmp_path: P
     assert asked.tools["ticket_get"].requestable
     but_one = load_file(written(tmp_path, GOOD + "    requestable: false\nrequestable: true\n"))
     assert not but_one.tools["ticket_get"].requestable
+
+
+NAMED = """\
+prompts:
+  summarise: {requestable: true}
+resources:
+  "notes://today": {mode: observe}
+  "ticket://{id}{?part}":
+    risk: write
+    resources: [{type: ticket, pointer: /id}, {type: page, template: "{/uri}"}]
+"""
+
+
+def test_prompts_and_resources_are_named_beside_the_tools_and_read_unless_they_say_otherwise(tmp_path: Path) -> None:
+    upstream = load_file(written(tmp_path, GOOD + NAMED))
+    assert upstream.policy(Kind.PROMPT, "summarise").requestable
+    assert upstream.policy(Kind.RESOURCE, "notes://today").mode is Mode.OBSERVE
+    template = upstream.policy(Kind.TEMPLATE, "ticket://{id}{?part}")
+    assert template.risk is Risk.WRITE
+    assert [rule.pointer or rule.template for rule in template.resources] == ["/id", "{/uri}"]
+    assert {upstream.policy(kind, "unnamed").risk for kind in Kind if kind is not Kind.TOOL} == {Risk.READ}
+    assert upstream.policy(Kind.TOOL, "unnamed").risk is Risk.DESTRUCTIVE
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ('  "notes/today": {}\n', "not absolute"),
+        ('  "notes://me@host/today": {}\n', "user information"),
+        ('  "notes://{id:3}": {}\n', "prefix"),
+        ('  "notes://{id}": {resources: [{type: note, pointer: /name}]}\n', "there is /id, /uri"),
+        ('  "notes://today": {resources: [{type: note, template: "{/day}"}]}\n', "there is /uri"),
+        ('  "notes://today": {colour: blue}\n', "colour"),
+    ],
+)
+def test_a_mistake_about_a_resource_says_which(tmp_path: Path, broken: str, says: str) -> None:
+    path = written(tmp_path, GOOD + "resources:\n" + broken)
+    with pytest.raises(OperatorError, match="notes") as refused:
+        load(tmp_path)
+    assert says in refused.value.problem
+    assert refused.value.where.startswith(f"{tmp_path.name}/{path.name}:")
+    assert int(refused.value.where.rpartition(":")[2]) >= 9

@@ -193,3 +193,96 @@ async def test_what_changed_during_the_review_is_not_approved(desk: Desk) -> Non
     with pytest.raises(OperatorError, match="changed while"):
         await desk.review.approve("tickets", {tool_id("tickets", "get"): seen}, "os:me")
     assert await desk.enabled() == {"server:tickets"}
+
+
+EVERY_KIND: dict[Kind, Sequence[JsonObject]] = {
+    Kind.PROMPT: [{"name": "get", "arguments": [{"name": "id", "required": True}]}],
+    Kind.RESOURCE: [{"uri": "tickets://open", "name": "open", "size": 3}],
+    Kind.TEMPLATE: [{"uriTemplate": "tickets://{id}", "name": "one"}],
+}
+"""The prompt is called as a tool is."""
+
+
+async def test_prompts_resources_and_templates_wait_for_approval_as_tools_do(desk: Desk) -> None:
+    desk.served.others = EVERY_KIND
+    findings = await desk.review.refresh(TICKETS, "os:me")
+    assert findings.new == ("get", "delete", "prompt:get", "resource:tickets://open", "template:tickets://{id}")
+    assert await desk.enabled() == {"server:tickets"}
+    assert len(await desk.approve()) == 5
+    assert await desk.enabled() == {
+        "server:tickets",
+        "tool:tickets/get",
+        "tool:tickets/delete",
+        "prompt:tickets/get",
+        "resource:tickets/tickets%3A%2F%2Fopen",
+        "resource:tickets/tickets%3A%2F%2F{id}",
+    }
+    read = {row.object for row in await matching(desk.database, relation="read_only")}
+    assert read == await desk.enabled() - {"server:tickets", "tool:tickets/delete"}
+    placed = await matching(desk.database, relation="server")
+    assert {(row.object, row.subject) for row in placed} >= {("prompt:tickets/get", "server:tickets")}
+
+
+async def test_a_kind_that_does_not_answer_keeps_what_was_approved_of_it(desk: Desk) -> None:
+    desk.served.others = EVERY_KIND
+    trusted = replace(TICKETS, trusted=True)
+    await desk.review.refresh(trusted, "gateway")
+    before = await desk.enabled()
+    desk.served.failed = {Kind.PROMPT: UpstreamUnavailable("prompts/list failed")}
+    desk.served.others = {Kind.RESOURCE: [{"uri": "tickets://closed", "name": "closed"}]}
+    findings = await desk.review.refresh(trusted, "gateway")
+    assert (findings.error, findings.unanswered) == ("upstream.unavailable", (Kind.PROMPT,))
+    assert findings.new == ("resource:tickets://closed",)
+    assert findings.missing == ("resource:tickets://open", "template:tickets://{id}")
+    assert "prompt:tickets/get" in before & await desk.enabled()
+    (server,) = await desk.review.servers()
+    assert server.last_error == "upstream.unavailable"
+
+
+async def test_a_resource_that_only_grew_is_still_the_approved_one(desk: Desk) -> None:
+    desk.served.others = EVERY_KIND
+    await desk.review.refresh(TICKETS, "os:me")
+    await desk.approve()
+    grown = {
+        "uri": "tickets://open",
+        "name": "open",
+        "size": 4,
+        "annotations": {"lastModified": "2027-01-01T00:00:00Z"},
+    }
+    desk.served.others = {**EVERY_KIND, Kind.RESOURCE: [grown]}
+    assert (await desk.review.refresh(TICKETS, "gateway")).changed == ()
+    desk.served.others = {**EVERY_KIND, Kind.RESOURCE: [{**grown, "annotations": {"audience": ["user"]}}]}
+    assert (await desk.review.refresh(TICKETS, "gateway")).changed == ("resource:tickets://open",)
+    assert "resource:tickets/tickets%3A%2F%2Fopen" not in await desk.enabled()
+
+
+async def test_what_is_no_uri_and_no_template_is_quarantined_and_the_others_stand(desk: Desk) -> None:
+    desk.served.others = {
+        Kind.RESOURCE: [
+            {"uri": "tickets://{id}", "name": "one"},
+            {"uri": "a b", "name": "x"},
+            {"uri": "t:ok", "name": "y"},
+        ],
+        Kind.TEMPLATE: [{"uriTemplate": "tickets://{id}", "name": "one"}, {"uriTemplate": "{+any}", "name": "any"}],
+        Kind.PROMPT: [{"name": "p", "arguments": [{"name": "a"}, {"name": "a"}]}],
+    }
+    findings = await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    assert set(findings.quarantined) == {"resource:tickets://{id}", "resource:a b", "template:{+any}", "prompt:p"}
+    catalog = Catalog(desk.database)
+    await catalog.declare([TICKETS])
+    assert catalog.resolve("tickets", "tickets://{id}", Kind.TEMPLATE).state is ReviewState.APPROVED
+    assert "resource:tickets/tickets%3A%2F%2F{id}" in await desk.enabled(), "the text is the template's"
+    with pytest.raises(AccessDenied) as refused:
+        catalog.resolve("tickets", "tickets://{id}", Kind.RESOURCE)
+    assert refused.value.code == "resource.unavailable"
+    with pytest.raises(AccessDenied) as refused:
+        catalog.resolve("tickets", "p", Kind.PROMPT)
+    assert refused.value.code == "prompt.unavailable"
+
+
+async def test_a_removed_server_leaves_no_fact_of_any_kind_behind(desk: Desk) -> None:
+    desk.served.others = EVERY_KIND
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    await desk.review.remove("tickets", "os:me")
+    for relation in ("enabled", "read_only", "server"):
+        assert await matching(desk.database, relation=relation) == []
