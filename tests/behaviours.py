@@ -1331,4 +1331,29 @@ PROMISES: tuple[Promise, ...] = (
         "design: audit",
         "flow/test_features.py::test_every_read_and_prompt_is_recorded_with_its_decision",
     ),
+    Promise(
+        "The operations of an HTTP API are listed and called as tools.",
+        "OpenAPI 3.1 §4.8.10; design §6",
+        "flow/test_openapi_upstream.py::test_the_operations_of_an_api_are_listed_and_called",
+    ),
+    Promise(
+        "Arguments of an API operation that do not fit are refused before they leave, as is a slash in a path.",
+        "OpenAPI 3.1 §4.8.12; RFC 3986 §3.3",
+        "flow/test_openapi_upstream.py::test_arguments_of_an_api_that_do_not_fit_are_refused_before_they_leave",
+    ),
+    Promise(
+        "An operation that cannot be a tool is quarantined with its place in the document.",
+        "design §6: what cannot be checked is never offered",
+        "flow/test_openapi_upstream.py::test_an_operation_that_cannot_be_a_tool_says_why_and_is_never_offered",
+    ),
+    Promise(
+        "A document that moves an operation to another path suspends its tool.",
+        "design §6: definitions are pinned by digest",
+        "flow/test_openapi_upstream.py::test_a_document_that_moves_an_operation_suspends_its_tool",
+    ),
+    Promise(
+        "A broken API document changes nothing and names file and JSON Pointer.",
+        "design §10; RFC 6901",
+        "flow/test_openapi_upstream.py::test_a_document_that_is_broken_changes_nothing_and_says_where",
+    ),
 )

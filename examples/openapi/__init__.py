@@ -1,0 +1,1 @@
+"""A small HTTP API that knows nothing of MCP, to put behind the gateway by its OpenAPI document."""
