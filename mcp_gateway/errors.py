@@ -195,6 +195,7 @@ PUBLIC: dict[str, Public] = {
     "request.too_large": Public(-32600, 413),
     "request.too_slow": Public(-32600, 408),
     "request.media_type": Public(-32600, 415),
+    "request.not_acceptable": Public(-32600, 406),
     "request.unknown_path": Public(-32600, 404),
     "request.wrong_verb": Public(-32600, 405),
     "request.header_mismatch": Public(-32020, 400),
@@ -226,6 +227,8 @@ PUBLIC: dict[str, Public] = {
     "upstream.protocol_error": Public(1003, 200),
     "upstream.outcome_unknown": Public(1003, 200),
     "limit.concurrency": Public(1004, 429, 1),
+    "limit.streams": Public(1004, 429, 1),
+    "limit.subscriptions": Public(1004, 429),
     "limit.overload": Public(1004, 503, 1),
     "internal.error": Public(-32603, 500),
 }

@@ -1022,6 +1022,66 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_eras.py::test_a_cancellation_that_names_no_request_is_a_client_error",
     ),
     Promise(
+        "A listening client is told when what it may see changes, and not otherwise.",
+        "MCP 2026-07-28 basic/patterns/subscriptions",
+        "flow/test_listening.py::test_a_listening_client_is_told_when_what_it_may_see_changes_and_not_otherwise",
+    ),
+    Promise(
+        "A tool that is switched off changes the list of who could see it.",
+        "design §5: freshness",
+        "flow/test_listening.py::test_a_tool_that_is_switched_off_changes_the_list_of_who_could_see_it",
+    ),
+    Promise(
+        "Nothing is told that was not asked for.",
+        "MCP 2026-07-28 basic/patterns/subscriptions",
+        "flow/test_listening.py::test_nothing_is_told_that_was_not_asked_for",
+    ),
+    Promise(
+        "A request to listen that is malformed names the field.",
+        "MCP 2026-07-28 basic/patterns/subscriptions",
+        "flow/test_listening.py::test_a_request_to_listen_that_is_malformed_names_the_field",
+    ),
+    Promise(
+        "A principal holds a bounded number of event streams.",
+        "security.md: every table is bounded",
+        "flow/test_listening.py::test_a_principal_holds_a_bounded_number_of_streams",
+    ),
+    Promise(
+        "An event stream ends with the right to it, and that is on record.",
+        "design: and we can revoke it",
+        "flow/test_listening.py::test_a_stream_ends_with_the_right_to_it_and_that_is_on_record",
+    ),
+    Promise(
+        "A session has one stream, which is primed and told of changes.",
+        "MCP 2025-11-25 basic/transports",
+        "flow/test_listening.py::test_a_session_has_one_stream_which_is_primed_and_told_of_changes",
+    ),
+    Promise(
+        "A stream needs a session of one's own and an Accept header.",
+        "MCP 2025-11-25 basic/transports",
+        "flow/test_listening.py::test_a_stream_needs_a_session_of_ones_own_and_an_accept_header",
+    ),
+    Promise(
+        "Older clients get no event without content.",
+        "MCP 2025-11-25 basic/transports",
+        "flow/test_listening.py::test_older_clients_get_no_event_without_content",
+    ),
+    Promise(
+        "A session hears log messages from its level on.",
+        "MCP 2025-11-25 server/utilities/logging",
+        "flow/test_listening.py::test_a_session_hears_log_messages_from_its_level_on",
+    ),
+    Promise(
+        "The SDK's client of either era hears that the list changed.",
+        "MCP 2026-07-28 server/tools, 2025-11-25 server/tools",
+        "flow/test_listening.py::test_the_sdk_client_of_either_era_hears_that_the_list_changed",
+    ),
+    Promise(
+        "A gateway that stops ends its streams as they should end.",
+        "MCP 2026-07-28 basic/patterns/subscriptions",
+        "flow/test_listening.py::test_a_gateway_that_stops_ends_its_streams_as_they_should_end",
+    ),
+    Promise(
         "The list holds exactly what may be called.",
         "README: the walk of a call",
         "flow/test_governed_calls.py::test_the_list_holds_exactly_what_may_be_called",

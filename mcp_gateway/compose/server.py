@@ -33,12 +33,15 @@ from mcp_gateway.transport.edge import Origins
 from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import InFlight
 from mcp_gateway.transport.lists import Pages
+from mcp_gateway.transport.looking import Looking
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.serving import serve as listen
 from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks
 from mcp_gateway.upkeep import Upkeep
 from mcp_gateway.upstream.fetch import fetch
+from mcp_gateway.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -67,14 +70,16 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     await _first_start(made)
     inflight = InFlight(settings.limits.concurrency)
     upkeep = _upkeep(made)
-    app = await _application(made, inflight)
+    app, streams = await _application(made, inflight)
     await upkeep.declare()
     await made.feed.catch_up()
     async with anyio.create_task_group() as tasks:
         _settle_memory()
         tasks.start_soon(inflight.run)
         tasks.start_soon(upkeep.run)
-        tasks.start_soon(made.relationships.run, made.authorization.forget)
+        tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
+        tasks.start_soon(streams.run)
+        tasks.start_soon(Looking(streams).run)
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
         await listen(
@@ -84,9 +89,20 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
             port=settings.port,
             inflight=inflight,
             ready=ready,
-            stopping=made.events.close,
+            stopping=partial(_close_streams, made, streams),
         )
         tasks.cancel_scope.cancel()
+
+
+def _forget(made: Office, streams: Streams) -> None:
+    """Relationships changed elsewhere than in the store."""
+    made.authorization.forget()
+    streams.stir()
+
+
+def _close_streams(made: Office, streams: Streams) -> None:
+    made.events.close()
+    streams.close()
 
 
 def _settle_memory() -> None:
@@ -128,7 +144,7 @@ def _upkeep(made: Office) -> Upkeep:
     return upkeep
 
 
-async def _application(made: Office, inflight: InFlight) -> Application:
+async def _application(made: Office, inflight: InFlight) -> tuple[Application, Streams]:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
     ended, switches = EndedSessions(made.database), Switches(made.database)
@@ -145,6 +161,8 @@ async def _application(made: Office, inflight: InFlight) -> Application:
         upstreams=made.upstreams,
         journal=made.journal,
     )
+    streams = Streams(Watch(gateway), session_ended=ended.__contains__)
+    made.feed.add(streams)
     parts = Parts(
         gateway=gateway,
         origins=Origins.of(settings.origins),
@@ -152,16 +170,18 @@ async def _application(made: Office, inflight: InFlight) -> Application:
         pages=Pages(sealer),
         tasks=Tasks(sealer),
         inflight=inflight,
+        streams=streams,
         max_body_bytes=settings.limits.body_bytes,
         trusted_proxies=[ip_network(text) for text in settings.trusted_proxies],
     )
     login_sessions = LoginSessions(made.users, sealer, ended, switches)
-    return Application(
+    app = Application(
         parts,
         [*await _login_routes(made, sealer, login_sessions), _api_mount(made, login_sessions, identity)],
         authorization_servers=[issuer.issuer for issuer in settings.issuers],
         auth_md=shipped("auth.md", "auth.md").read_text(encoding="utf-8"),
     )
+    return app, streams
 
 
 async def _login_routes(made: Office, sealer: Sealer, sessions: LoginSessions) -> list[BaseRoute]:

@@ -114,6 +114,7 @@ REASONS: dict[str, Meaning] = {
     "request.too_large": Meaning("The request is too large.", ""),
     "request.too_slow": Meaning("The request did not arrive in time.", ""),
     "request.media_type": Meaning("The body must be application/json.", ""),
+    "request.not_acceptable": Meaning("The Accept header must allow an event stream.", ""),
     "request.unknown_path": Meaning("There is nothing at this path.", ""),
     "request.wrong_verb": Meaning("This HTTP method is not supported here.", ""),
     "request.header_mismatch": Meaning("A header does not match the request body.", ""),
@@ -130,6 +131,8 @@ REASONS: dict[str, Meaning] = {
     "state.invalid": Meaning("The request state is not valid; make the request again without it.", ""),
     "arguments.invalid": Meaning("The arguments do not fit the tool's input schema.", ""),
     "limit.concurrency": Meaning("Too many calls at once; try again.", ""),
+    "limit.streams": Meaning("Too many event streams are open; close one.", ""),
+    "limit.subscriptions": Meaning("Too many resources are watched; unsubscribe from some.", ""),
     "limit.overload": Meaning("The gateway is busy; try again.", ""),
     "authorization.unavailable": Meaning(
         "Authorization cannot be decided now; try again.", "See the gateway's log: the relationship store or model"

@@ -16,7 +16,7 @@ import anyio
 from mcp_gateway.errors import BadRequest, GatewayError, InsufficientScope, Unauthenticated
 from mcp_gateway.model.call import Era
 from mcp_gateway.protocol import MODERN_VERSIONS
-from mcp_gateway.transport import legacy, modern
+from mcp_gateway.transport import legacy, listening, modern
 from mcp_gateway.transport.challenge import endpoint_path, unauthenticated_body
 from mcp_gateway.transport.classify import VERSION_HEADER, era_of
 from mcp_gateway.transport.edge import read_headers
@@ -67,11 +67,13 @@ async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
         case "POST":
             await _post(exchange, receive)
         case "DELETE":
-            await parts.sessions.delete(headers.get("mcp-session-id"), exchange.principal)
+            ended = await parts.sessions.delete(headers.get("mcp-session-id"), exchange.principal)
+            listening.forget_session(exchange, ended.digest)
             await exchange.reply.empty(204)
+        case "GET":
+            await listening.open_stream(exchange, receive)
         case _:
-            # Nothing is pushed outside a request, so there is no stream to GET (405: MCP 2025-11-25 transports).
-            await exchange.reply.empty(405, [(b"allow", b"POST, DELETE")])
+            await exchange.reply.empty(405, [(b"allow", b"GET, POST, DELETE")])
 
 
 async def _post(exchange: Exchange, receive: Receive) -> None:

@@ -24,7 +24,9 @@ from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.params import an_object, completion, text
 from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.session_states import SessionStates
 from mcp_gateway.transport.sessions import Session, Sessions
+from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks, renamed, require_extension
 
 
@@ -34,6 +36,7 @@ class Bridged(Protocol):
     def __call__(self, result: JsonObject, /, *, client: Era) -> JsonObject: ...
 
 
+META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 _PARAM_PREFIX = "mcp-param-"
 _NOTHING: Mapping[str, Any] = {}
 _NO_HEADERS: Mapping[str, str] = {}
@@ -49,10 +52,12 @@ class Parts:
     pages: Pages
     tasks: Tasks
     inflight: InFlight
+    streams: Streams
     max_body_bytes: int
     trusted_proxies: Sequence[Network] = ()
     """Whose `X-Forwarded-For` counts."""
     questions: Questions = field(default_factory=Questions)
+    states: SessionStates = field(default_factory=SessionStates)
 
 
 class Exchange:
@@ -106,13 +111,18 @@ class Exchange:
             protocol_version=version,
             endpoint=self.endpoint,
             progress_token=progress_token(params),
-            meta=meta_of(params),
+            meta=self._meta(params, session),
             client_session=session.digest if session else None,
             param_headers=_param_headers(self.headers),
             address=self._address(),
             capabilities=session.capabilities if session else capabilities_of(params),
         )
         return made
+
+    def _meta(self, params: Mapping[str, Any], session: Session | None) -> Mapping[str, Any]:
+        """With the session's log level, which a modern upstream is told with each request."""
+        level = self.parts.states.level(session.digest) if session else None
+        return meta_of(params) if level is None else {META_LOG_LEVEL: level, **meta_of(params)}
 
     def _address(self) -> str | None:
         """Where the request comes from: the connection's other end, or what a trusted proxy there says."""
@@ -169,7 +179,9 @@ class Exchange:
             await self.reply.upstream_error(error, status=self._status_of_code(error.get("code")))
 
     async def notify(self, message: Mapping[str, Any], /) -> None:
-        await self.reply.notify(message)
+        key = self.flight.key
+        if key is None or not self.parts.states.mutes(key[0], message):
+            await self.reply.notify(message)
 
     @property
     def asked(self) -> Sequence[str]:

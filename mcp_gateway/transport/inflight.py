@@ -147,6 +147,8 @@ class InFlight:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._flights: set[Flight] = set()
+        self._streams: set[Flight] = set()
+        """Requests that became event streams: not counted and not asked about here, but waited for at the end."""
         self._by_key: dict[tuple[str, str | int], Flight] = {}
         self._idle = anyio.Event()
 
@@ -193,14 +195,32 @@ class InFlight:
         if flight.key is not None:
             self._by_key[flight.key] = flight
 
+    def settle(self, flight: Flight) -> Receive | None:
+        """It is an event stream from now on; whoever keeps it looks out for its client with what this returns.
+
+        None when a watcher does that already.
+        """
+        self._flights.discard(flight)
+        self._streams.add(flight)
+        if flight.watcher is not None:
+            return None
+        receive, flight.receive = flight.receive, None
+        return receive
+
+    def hold(self, flight: Flight) -> None:
+        """An event stream from its beginning."""
+        flight.heard_at = None
+        self._streams.add(flight)
+
     def leave(self, flight: Flight) -> None:
         self._flights.discard(flight)
+        self._streams.discard(flight)
         flight.land()
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
         if flight.watcher is not None:
             flight.watcher.cancel()
-        if not self._flights:
+        if not self._flights and not self._streams:
             self._idle.set()
 
     def cancel(self, key: tuple[str, str | int]) -> None:
@@ -212,10 +232,10 @@ class InFlight:
     async def drained(self, seconds: float) -> None:
         """Wait until nothing is under way, at most `seconds`; then end what is left."""
         with anyio.move_on_after(seconds):
-            while self._flights:
+            while self._flights or self._streams:
                 self._idle = anyio.Event()
                 await self._idle.wait()
-        for flight in list(self._flights):
+        for flight in [*self._flights, *self._streams]:
             flight.cancel()
 
     def _look(self, tasks: TaskGroup, now: float) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from mcp_gateway.errors import BadRequest
 from mcp_gateway.model.tool import Kind
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
+from mcp_gateway.transport import listening
 from mcp_gateway.transport.exchange import Exchange, unknown_method
 from mcp_gateway.transport.modern import CAPABILITIES, SERVER_INFO
 
@@ -38,6 +39,12 @@ async def answer(exchange: Exchange) -> None:
             await exchange.list(request, Kind.RESOURCE)
         case "resources/templates/list":
             await exchange.list(request, Kind.TEMPLATE)
+        case "resources/subscribe":
+            await listening.subscribe(exchange, request, session)
+        case "resources/unsubscribe":
+            await listening.unsubscribe(exchange, request, session)
+        case "logging/setLevel":
+            await listening.set_level(exchange, session)
         case "ping":
             await exchange.reply.result({})
         case _:

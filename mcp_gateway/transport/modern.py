@@ -8,6 +8,7 @@ from typing import Any
 from mcp_gateway import __version__
 from mcp_gateway.model.tool import Kind
 from mcp_gateway.protocol import META_SERVER_INFO, MODERN_VERSIONS
+from mcp_gateway.transport import listening
 from mcp_gateway.transport.exchange import Exchange, unknown_method
 from mcp_gateway.transport.tasks import EXTENSION
 
@@ -47,6 +48,8 @@ async def answer(exchange: Exchange) -> None:
             await exchange.list(request, Kind.TEMPLATE)
         case "tasks/get" | "tasks/update" | "tasks/cancel" as method:
             await exchange.use_task(request, method)
+        case "subscriptions/listen":
+            await listening.listen(exchange, request)
         case "server/discover":
             await exchange.reply.result(_DISCOVERY)
         case _:

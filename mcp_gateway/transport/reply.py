@@ -41,8 +41,7 @@ class Reply:
         if not self.accepts_stream or self.finished:
             return
         if not self.streaming:
-            self.streaming = True
-            await self._send({"type": "http.response.start", "status": 200, "headers": list(_STREAM)})
+            await self.begin()
         event = b"event: message\ndata: " + orjson.dumps({"jsonrpc": "2.0", **message}) + b"\n\n"
         await self._send({"type": "http.response.body", "body": event, "more_body": True})
 
@@ -50,6 +49,22 @@ class Reply:
         """A comment in the stream, which clients skip."""
         if self.streaming and not self.finished:
             await self._send({"type": "http.response.body", "body": b": \n\n", "more_body": True})
+
+    async def begin(self) -> None:
+        """Make the answer an event stream."""
+        self.streaming = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": list(_STREAM)})
+
+    async def write(self, event: bytes) -> None:
+        """Bytes of the event stream, as they are; nothing once it is over."""
+        if not self.finished:
+            await self._send({"type": "http.response.body", "body": event, "more_body": True})
+
+    async def end(self) -> None:
+        """Close an event stream that has no answer."""
+        if not self.finished:
+            self.finished = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def result(self, result: Mapping[str, Any], headers: Headers = ()) -> None:
         await self.body(orjson.dumps({"jsonrpc": "2.0", "id": self.message_id, "result": result}), headers=headers)

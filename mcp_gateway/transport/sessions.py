@@ -7,6 +7,7 @@ until it would have expired (MCP 2025-11-25 basic/transports, session management
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -36,6 +37,8 @@ class Session:
     """What the client said at `initialize` that it can be asked."""
     forget_at: float
     """Seconds since the epoch; from then on the id itself is asked again."""
+    process: str = ""
+    """Which process made it and keeps what it said."""
 
 
 class Sessions:
@@ -52,11 +55,12 @@ class Sessions:
         self._end = end
         self._ended = ended
         self._clock = clock
+        self._process = os.urandom(6).hex()
         self._remembered: OrderedDict[tuple[str, str], Session] = OrderedDict()
 
     def create(self, principal: Principal, protocol_version: str, capabilities: Mapping[str, Any]) -> str:
         """A new session id for `principal`, at the endpoint its token is for."""
-        content = {"v": protocol_version, "c": _askable(capabilities)}
+        content = {"v": protocol_version, "c": _askable(capabilities), "p": self._process}
         return self._sealer.seal(_PURPOSE, _binding(principal), content, seconds=SESSION_SECONDS)
 
     def find(self, session_id: str | None, principal: Principal) -> Session:
@@ -71,17 +75,26 @@ class Sessions:
             raise BadRequest("the session is unknown; initialize again", code="session.unknown")
         return session
 
-    async def delete(self, session_id: str | None, principal: Principal) -> None:
+    async def delete(self, session_id: str | None, principal: Principal) -> Session:
         session = self.find(session_id, principal)
         # Longer than any process may remember it as open.
         await self._end(session.digest, SESSION_SECONDS + _REMEMBERED_SECONDS)
+        return session
+
+    def is_own(self, session: Session) -> bool:
+        """Whether this process made it, so that what it said is known here."""
+        return session.process == self._process
+
+    def is_ended(self, digest: str) -> bool:
+        return self._ended(digest)
 
     def _open(self, key: tuple[str, str]) -> Session:
         content = self._sealer.open(_PURPOSE, key[1], key[0])
         if content is None:
             raise BadRequest("the session is unknown; initialize again", code="session.unknown")
         digest = hashlib.sha256(key[0].encode()).hexdigest()
-        session = Session(digest, str(content["v"]), content.get("c", {}), self._clock() + _REMEMBERED_SECONDS)
+        until = self._clock() + _REMEMBERED_SECONDS
+        session = Session(digest, str(content["v"]), content.get("c", {}), until, str(content.get("p", "")))
         self._remembered[key] = session
         if len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
