@@ -8,7 +8,8 @@ only a connection that was never made proves that it was not.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -52,6 +53,8 @@ EVENTS = "text/event-stream"
 _REFUSALS = (401, 403, 429)
 _LAST_EVENTS_SECONDS = 0.05
 _RETIRE_SECONDS = 600.0
+_MAX_PLACE = 1_024
+_PAUSE_SECONDS = 1.0
 _FIXED = (("accept", f"{JSON}, {EVENTS}"), ("content-type", JSON))
 
 
@@ -118,6 +121,24 @@ class HttpClient:
         """
         seconds = self._timeout.total_seconds() + patience if patience else None
         return await self._exchange("POST", self._url, headers, body, seconds, consume)
+
+    @asynccontextmanager
+    async def stream(self, headers: Headers, *, patience: float = 0.0) -> AsyncGenerator[Response, None]:
+        """GET the endpoint. Raises what `post` raises, until the answer begins."""
+        client = self._client or await self._opened()
+        try:
+            request = client.get(self._url).headers(headers).timeout(self._timeout + timedelta(seconds=patience))
+            streamed = request.streamed_read_buffer_limit(0).build_streamed()
+            response = await streamed.__aenter__()
+        except PyreqwestError as exc:
+            raise self._translated(exc) from exc
+        except anyio.get_cancelled_exc_class():
+            await _restored_cancellation()
+            raise
+        try:
+            yield response
+        finally:
+            await streamed.__aexit__(None, None, None)
 
     async def send(self, outgoing: Outgoing, consume: Callable[[Response], Awaitable[T]]) -> T:
         """The same for any method and any place of the origin."""
@@ -261,9 +282,9 @@ class HttpClient:
 class Body:
     """The answer's body, up to a number of decoded bytes."""
 
-    __slots__ = ("_declared", "_events", "_left", "_reader")
+    __slots__ = ("_declared", "_events", "_left", "_place", "_reader")
 
-    def __init__(self, response: Response, limit: int) -> None:
+    def __init__(self, response: Response, limit: int, *, place: str = "") -> None:
         declared = response.get_header("content-length") or ""
         self._declared = int(declared[:20]) if declared.isdecimal() else -1
         if self._declared > limit:
@@ -271,6 +292,27 @@ class Body:
         self._reader: ResponseBodyReader = response.body_reader
         self._left = limit
         self._events: EventReader | None = None
+        self._place = place
+        """Where the stream went on, if it did."""
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still come."""
+        return self._left
+
+    @property
+    def place(self) -> str:
+        """The id of the last event, as a header may carry it; empty when the stream cannot be picked up there."""
+        last = self._events.last_id if self._events is not None else b""
+        if not last:
+            return self._place
+        return last.decode() if len(last) <= _MAX_PLACE and last.isascii() and last.decode().isprintable() else ""
+
+    @property
+    def pause_seconds(self) -> float:
+        """What the server wants waited before its stream is picked up."""
+        said = self._events.retry_ms if self._events is not None else None
+        return _PAUSE_SECONDS if said is None else said / 1000
 
     async def whole(self) -> memoryview:
         first = await self._chunk()
@@ -284,12 +326,22 @@ class Body:
         return memoryview(b"".join(pieces))
 
     async def events(self) -> list[bytes] | None:
-        """The next events, at least one; None at the end of the stream."""
+        """The next events, at least one; None at the end of the stream, also of one that broke and has a place."""
         reader = self._events = self._events or EventReader()
-        while (chunk := await self._chunk()) is not None:
+        while (chunk := await self._event_chunk()) is not None:
             if found := reader.feed(chunk.to_bytes()):
                 return found
         return None
+
+    async def _event_chunk(self) -> Bytes | None:
+        try:
+            return await self._chunk()
+        except (RequestTimeoutError, DecodeError):
+            raise
+        except PyreqwestError:
+            if not self.place:
+                raise
+            return None
 
     async def last_events(self) -> list[bytes]:
         """What still arrives at once after the answer. Reading to the end keeps the connection for the next call."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import anyio
@@ -84,12 +84,18 @@ class LegacySession:
         self, request_id: str, body: bytes, hear: Hear, permit: Permit | None = None, caller: Caller | None = None
     ) -> Answer:
         questions = Questions(self._reply, self._limits, caller=caller, told=self._told)
-        reading = Reading(request_id, limit=self._limits.response_bytes, hear=hear, converse=questions.answer)
+        patience = self._patience if caller else 0.0
+
+        def pick_up(place: str) -> AbstractAsyncContextManager[Response]:
+            return self._http.stream([*self._headers, ("last-event-id", place)], patience=patience)
+
+        limit = self._limits.response_bytes
+        reading = Reading(request_id, limit=limit, hear=hear, converse=questions.answer, pick_up=pick_up)
 
         async def consume(response: Response) -> Answer:
             return self._judged(response.status, await reading.message(response), request_id, permit)
 
-        return await self._http.post(self._headers, body, consume, patience=self._patience if caller else 0.0)
+        return await self._http.post(self._headers, body, consume, patience=patience)
 
     def _judged(self, status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
         if status == 404 and self._has_id:

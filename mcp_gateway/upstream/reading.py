@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-
 from pyreqwest.response import Response
 
-from mcp_gateway.errors import OutcomeUnknown, UpstreamProtocolError
+from mcp_gateway.errors import UpstreamProtocolError
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.http import EVENTS, JSON, Body, media_type
+from mcp_gateway.upstream.picking_up import EventStream, PickUp
 from mcp_gateway.upstream.questions import Converse, Hear, no_questions
 
 
@@ -19,15 +17,27 @@ async def ignore(_message: Message) -> None:
 
 
 class Reading:
-    """`hear` takes notifications until the answer comes; `converse` settles what the upstream asks meanwhile."""
+    """`hear` takes notifications until the answer comes; `converse` settles what the upstream asks meanwhile.
 
-    __slots__ = ("_converse", "_hear", "_id", "_limit")
+    `pick_up` goes on with a stream that was closed, in the era that has that.
+    """
 
-    def __init__(self, request_id: str, *, limit: int, hear: Hear = ignore, converse: Converse = no_questions) -> None:
+    __slots__ = ("_converse", "_hear", "_id", "_limit", "_pick_up")
+
+    def __init__(
+        self,
+        request_id: str,
+        *,
+        limit: int,
+        hear: Hear = ignore,
+        converse: Converse = no_questions,
+        pick_up: PickUp | None = None,
+    ) -> None:
         self._id = request_id
         self._limit = limit
         self._hear = hear
         self._converse = converse
+        self._pick_up = pick_up
 
     async def message(self, response: Response) -> Message | None:
         """The answer; None for a refusal that is not JSON-RPC."""
@@ -52,21 +62,7 @@ class Reading:
         return {**message, "id": self._id} if "error" in message else None
 
     async def _stream(self, body: Body) -> Message:
-        waiting: deque[bytes] = deque()
-
-        async def receive() -> Message:
-            if not waiting:
-                found = await body.events()
-                if found is None:
-                    raise OutcomeUnknown("the upstream's stream ended before the answer")
-                waiting.extend(found)
-            return envelope.parse(waiting.popleft())
-
-        answer = await self._converse(receive, self._hear)
-        await self._nothing_follows(body, waiting)
-        return answer
-
-    async def _nothing_follows(self, body: Body, events: Iterable[bytes]) -> None:
-        later = [*events, *await body.last_events()]
-        if any(not envelope.is_call(envelope.parse(data)) for data in later):
-            raise UpstreamProtocolError("the upstream answered twice")
+        async with EventStream(body, self._pick_up) as stream:
+            answer = await self._converse(stream.receive, self._hear)
+            await stream.ended()
+            return answer

@@ -6,9 +6,14 @@ from __future__ import annotations
 class EventReader:
     """Keeps an unfinished line in pieces, so a long one costs no quadratic copying."""
 
-    __slots__ = ("_data", "_event", "_pieces")
+    __slots__ = ("_data", "_event", "_id", "_pieces", "last_id", "retry_ms")
 
     def __init__(self) -> None:
+        self.last_id = b""
+        """Of the last event that was complete; empty when the stream cannot be picked up."""
+        self.retry_ms: int | None = None
+        """How long to wait before that, if the server said."""
+        self._id = b""
         self._pieces: list[bytes] = []
         self._data: list[bytes] = []
         self._event = b""
@@ -37,8 +42,13 @@ class EventReader:
             self._data.append(value)
         elif name == b"event":
             self._event = value
+        elif name == b"id" and b"\0" not in value:
+            self._id = value
+        elif name == b"retry" and value.isdigit() and len(value) < 10:
+            self.retry_ms = int(value)
 
     def _dispatch(self, events: list[bytes]) -> None:
+        self.last_id = self._id
         # An event without data is none: servers send one first, only for its id.
         if any(self._data) and self._event in (b"", b"message"):
             events.append(b"\n".join(self._data))

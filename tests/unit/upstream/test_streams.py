@@ -29,6 +29,20 @@ def test_events_do_not_depend_on_how_the_stream_is_cut(places: list[int]) -> Non
     found = [event for chunk in cut(STREAM, places) for event in reader.feed(chunk)]
     found += reader.feed(b"\n")  # what tells the last "\r" from the first half of "\r\n"
     assert found == EVENTS
+    assert (reader.last_id, reader.retry_ms) == (b"4", 5)
+
+
+def test_the_place_of_an_unfinished_event_does_not_count() -> None:
+    reader = EventReader()
+    reader.feed(b"id: 1\ndata: x\n\nid: 2\ndata: {")
+    assert reader.last_id == b"1"
+
+
+@pytest.mark.parametrize("line", [b"retry: soon", b"retry: -1", b"retry: 99999999999", b"id: a\0b", b"retry:"])
+def test_what_is_no_place_and_no_time_is_ignored(line: bytes) -> None:
+    reader = EventReader()
+    reader.feed(line + b"\ndata: x\n\n")
+    assert reader.last_id == b"" and reader.retry_ms is None
 
 
 def test_an_event_that_only_names_an_id_is_no_message() -> None:
