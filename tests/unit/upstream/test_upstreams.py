@@ -73,7 +73,8 @@ async def test_a_refusal_that_only_looks_like_the_other_era_is_not_sent_again(tm
 
     async def script(asked: Asked, stream: scripts.SocketStream) -> None:
         if asked.body["method"] == "server/discover":
-            await answering(result_for)(asked, stream)
+            discovered = {"supportedVersions": ["2026-07-28"], "resultType": "complete"}
+            await answering(lambda asked: result_for(asked, result=discovered))(asked, stream)
             return
         refusal = {"jsonrpc": "2.0", "id": asked.id, "error": {"code": -32600, "message": "no"}}
         await scripts.respond(stream, json.dumps(refusal).encode(), status=400)
