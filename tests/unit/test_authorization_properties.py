@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mcp_gateway.authorization import EmbeddedRelationships, InContext
 from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.overlay import overlay_of
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex
 from mcp_gateway.authorization.kinds import GOVERNED
@@ -131,8 +132,10 @@ def _holds(rows: Sequence[RelationshipTuple], relation: str, object_: str) -> bo
     """The same question put to the engine directly, with nothing between."""
     index = TupleIndex(MODEL)
     index.load(rows)
-    overlay: dict[Key, Row] = {(AGENT, "in_context"): Row({MIRA: None}, EMPTY.usersets)}
-    return Query(PROGRAM, index, MIRA, Circumstances(NOW, {}), overlay).holds(relation, object_)
+    said: dict[Key, Row] = {(AGENT, "in_context"): Row({MIRA: None}, EMPTY.usersets)}
+    return Query(PROGRAM, index, MIRA, Circumstances(NOW, {}), overlay_of(index.places, index.tables, said)).holds(
+        relation, object_
+    )
 
 
 def _may(rows: Sequence[RelationshipTuple], one: Tool) -> bool:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from anyio.lowlevel import checkpoint
 
-from mcp_gateway.authorization.backends.embedded_lists import objects_that_hold, reader
+from mcp_gateway.authorization.backends.embedded_lists import objects_that_hold
 from mcp_gateway.authorization.engine import requests, users
-from mcp_gateway.authorization.engine.alike import group_alike, written_relations
+from mcp_gateway.authorization.engine.alike import group_alike, nameless_types
 from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.expand import expand
 from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.loading import Loader, collector_paused
 from mcp_gateway.authorization.engine.model import Model, subject_kind
+from mcp_gateway.authorization.engine.overlay import ACTING, CONTEXTUAL, NOTHING, Overlay, overlay_of, reader, with_row
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Renewal, Row, TupleIndex
 from mcp_gateway.authorization.engine.witness import witness
@@ -27,10 +28,9 @@ from mcp_gateway.storage.relationships import RelationshipTuple, read_all, tuple
 
 _log = logging.getLogger(__name__)
 
-_NOTHING: Mapping[Key, Row] = {}
 _CHANGES_AT_ONCE = 500
 """Followed between two turns of the event loop."""
-_NO_TYPES: Mapping[str, tuple[str, ...]] = {}
+_NO_TYPES: frozenset[str] = frozenset()
 
 
 class EmbeddedRelationships:
@@ -39,7 +39,7 @@ class EmbeddedRelationships:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._program = compile_program(model)
-        self._written = written_relations(model)
+        self._nameless = nameless_types(model)
         self._index = TupleIndex(model, tracked=self._program.tracked)
         self._revision = 0
         self._loaded = False
@@ -132,8 +132,8 @@ class EmbeddedRelationships:
         query = self._query(subject, at, self._overlay(in_context))
         held: set[str] = set()
         # A subject like `ticket:1#viewer` names an object itself, so no other object is like that one.
-        written = _NO_TYPES if "#" in subject else self._written
-        for group in group_alike(objects, written, self._index.tables):
+        nameless = _NO_TYPES if "#" in subject else self._nameless
+        for group in group_alike(objects, nameless, query.tables, query.laid):
             if self._certainly(query, relation, group[0]):
                 held.update(group)
         in_order = tuple(object_ for object_ in objects if object_ in held)
@@ -156,7 +156,7 @@ class EmbeddedRelationships:
             relation,
             object_type,
             revision=lambda: self._revision,
-            written=_NO_TYPES if "#" in subject else self._written,
+            nameless=_NO_TYPES if "#" in subject else self._nameless,
             limit=limit,
         )
         return self._listed(listing, at)
@@ -168,7 +168,7 @@ class EmbeddedRelationships:
         at, overlay = Circumstances(now, {}), self._overlay(in_context)
         listing = users.list_users(
             self._model,
-            reader(self._index.rows, overlay),
+            reader(self._index.places, self._index.rows, overlay),
             at,
             object_,
             relation,
@@ -180,29 +180,37 @@ class EmbeddedRelationships:
 
     async def expand(self, object_: str, relation: str, *, in_context: InContext | None) -> Expansion:
         requests.require_expansion(self._model, object_, relation)
-        return expand(self._model, reader(self._index.rows, self._overlay(in_context)), object_, relation)
+        row = reader(self._index.places, self._index.rows, self._overlay(in_context))
+        return expand(self._model, row, object_, relation)
 
     def _listed(self, listing: Listing, at: Circumstances) -> Listed:
         return Listed(listing.found, listing.cut, self._revision, self._model.model_id, at.valid_until)
 
-    def _query(self, subject: str, at: Circumstances, overlay: Mapping[Key, Row]) -> Query:
+    def _query(self, subject: str, at: Circumstances, overlay: Overlay) -> Query:
         return Query(self._program, self._index, subject, at, overlay)
 
-    def _overlay(self, in_context: InContext | None) -> Mapping[Key, Row]:
+    def _overlay(self, in_context: InContext | None) -> Overlay:
         """The contextual tuples: this request is this user through this agent, and what the token says of the user."""
         if in_context is None:
-            return _NOTHING
+            return NOTHING
         user, agent, memberships = in_context
         if subject_kind(user) != "user" or subject_kind(agent) != "agent":
             raise Undecidable("a request is bound to one user and one agent")
-        overlay = {(agent, "in_context"): Row({user: None}, EMPTY.usersets)}
+        acting = Row({user: None}, EMPTY.usersets)
+        if memberships:
+            return self._claimed(user, memberships, {(agent, CONTEXTUAL): acting})
+        places = self._index.places["agent"]
+        record = with_row(self._index.tables["agent"].get(agent), len(places), places[CONTEXTUAL], acting)
+        return Overlay({agent: record}, ACTING, (agent,))
+
+    def _claimed(self, user: str, memberships: Iterable[tuple[str, str]], rows: dict[Key, Row]) -> Overlay:
         for relation, object_ in memberships:
             if self._model.objection(object_, relation, user, "") is not None:
                 raise Undecidable("the token claims a membership the model does not know")
             # A row of the overlay hides the stored one, so it holds both.
             stored = self._index.rows.get((object_, relation), EMPTY)
-            overlay[object_, relation] = stored._replace(direct={**stored.direct, user: None})
-        return overlay
+            rows[object_, relation] = Row({**stored.direct, user: None}, stored.usersets)
+        return overlay_of(self._index.places, self._index.tables, rows)
 
     def _certainly(self, query: Query, relation: str, object_: str) -> bool:
         try:

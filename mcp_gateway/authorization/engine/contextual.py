@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_gateway.authorization.engine.model import Model
-from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, Rule, Userset, place
+from mcp_gateway.authorization.engine.overlay import NOTHING, Overlay, overlay_of
+from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, Rule, TupleIndex, Userset, place
 from mcp_gateway.storage.relationships import RelationshipTuple
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -26,17 +27,19 @@ class Given:
 NOTHING_GIVEN = Given()
 
 
-def laid_over(model: Model, rows: Mapping[Key, Row], tuples: Iterable[RelationshipTuple]) -> dict[Key, Row]:
+def laid_over(model: Model, index: TupleIndex, tuples: Iterable[RelationshipTuple]) -> Overlay:
     """Every row `tuples` touch, with what is stored there too. They must have been validated."""
     touched: dict[Key, tuple[dict[str, Rule], dict[str, Userset]]] = {}
     for one in tuples:
         key = (one.object, one.relation)
         if key not in touched:
-            stored = rows.get(key, EMPTY)
+            stored = index.rows.get(key, EMPTY)
             touched[key] = dict(stored.direct), dict(stored.usersets)
         rule = model.bind(one.condition.name, one.condition.context) if one.condition else None
         place(one.subject, rule, *touched[key])
-    return {key: Row(direct, usersets) for key, (direct, usersets) in touched.items()}
+    if not touched:
+        return NOTHING
+    return overlay_of(index.places, index.tables, {key: Row(*said) for key, said in touched.items()})
 
 
 def held_by(tuples: Iterable[RelationshipTuple]) -> dict[str, set[Key]]:

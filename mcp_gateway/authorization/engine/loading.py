@@ -1,7 +1,7 @@
-"""A store's worth of tuples into tables at once: about a microsecond each. What changes later goes row by row.
+"""A store's worth of tuples into tables at once: some microseconds each. What changes later goes row by row.
 
-Strings that say the same are one object, rows that say the same are one object, and what can be
-known of a subject or an object is found out once.
+Strings that say the same are one object, so are rows and whole records, and what can be known of a
+subject or an object is found out once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from mcp_gateway.authorization.engine.conditions import BoundCondition
 from mcp_gateway.authorization.engine.model import Model, is_object, subject_kind
+from mcp_gateway.authorization.engine.overlay import CONTEXTUAL
 from mcp_gateway.authorization.engine.rows import (
     EMPTY,
     FEW,
+    Record,
     Row,
     Rule,
     Table,
     Userset,
     by_kind,
     place,
+    places_of,
 )
 from mcp_gateway.authorization.engine.wayback import Tracked, WayBack
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -34,7 +37,7 @@ _SAID_ALOUD = 10
 """Ignored tuples that are logged one by one; the others are counted."""
 
 _MANY = 50_000
-"""Rows that the collector should never look through."""
+"""Objects that the collector should never look through."""
 
 Stored: TypeAlias = tuple[str, str, str, str | None, str | Mapping[str, Any] | None]
 """(object, relation, subject, condition, its context), the context maybe as JSON."""
@@ -43,7 +46,10 @@ Stored: TypeAlias = tuple[str, str, str, str | None, str | Mapping[str, Any] | N
 class _Place(NamedTuple):
     """Where tuples of one relation go."""
 
-    table: Table
+    number: int
+    """In the record."""
+    plain: frozenset[str]
+    """Kinds of subject that may be written without a condition."""
     accepted: Mapping[str, frozenset[str]]
     back: str
     """`type#relation` when the way back is kept, else empty."""
@@ -55,76 +61,107 @@ class _Subject:
     def __init__(self, text: str) -> None:
         self.text = text
         self.kind = subject_kind(text) or ""
-        self.row: Row | None = None
+        direct: dict[str, Rule] = {}
+        usersets: dict[str, Userset] = {}
+        place(text, None, direct, usersets)
+        self.row = Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
         """Shared by everything it alone is written for."""
 
 
 class Loader:
-    """Reads once, from empty to `finish`; an index then adopts the result."""
+    """Reads once, from empty to `finish`; an index then adopts the result.
+
+    Fastest when the tuples of an object come one after another.
+    """
 
     def __init__(self, model: Model, tracked: Tracked) -> None:
         self._model = model
-        self.tables: dict[str, Table] = {kind: {} for kind in model.accepted}
+        self.places = places_of(model)
+        self.tables: dict[str, Table] = {object_type: {} for object_type in model.relations}
         self.back = WayBack(tracked)
         self.stored_in_context: set[tuple[str, str]] = set()
-        self._places = self._all_places()
-        self._objects: dict[str, tuple[str, Mapping[str, _Place]]] = {}
+        self.records: dict[Record, Record] = {}
+        """Those that stand for every object of which the same is written."""
+        self._kinds = self._all_places()
+        self._nothing = {object_type: [None] * len(places) for object_type, places in self.places.items()}
         self._subjects: dict[str, _Subject] = {}
         self._names: dict[str, str] = {}
         self._bound: dict[tuple[str, str], BoundCondition] = {}
-        self._wide: list[tuple[Table, str]] = []
+        self._wide: list[Row] = []
         self._ignored = 0
+        # The object whose tuples are being read.
+        self._object = ""
+        self._places: Mapping[str, _Place] = {}
+        self._table: Table = {}
+        self._rows: list[Row | None] = []
 
     def add(self, rows: Iterable[Stored]) -> None:
-        objects, subjects = self._objects, self._subjects
+        subjects, add_back = self._subjects, self.back.add
+        current, places, here = self._object, self._places, self._rows
         for row in rows:
             object_, relation, subject, condition, _ = row
-            known = objects.get(object_) or self._object(object_)
+            if object_ != current:
+                self._close()
+                current, places, here = self._open(object_)
             who = subjects.get(subject) or self._subject(subject)
-            place = known[1].get(relation)
-            if place is None or condition or "" not in place.accepted.get(who.kind, ()):
+            place = places.get(relation)
+            if place is None or condition or who.kind not in place.plain:
                 self._add_with_care(place, who, row)
                 continue
-            object_, table = known[0], place.table
-            if object_ not in table:
-                table[object_] = who.row or self._alone(who)
+            number = place.number
+            if here[number] is None:
+                here[number] = who.row
             else:
-                self._put(place, object_, who, None)
+                self._put(place, who, None)
             if place.back:
-                self.back.add(place.back, object_, who.text, conditional=False, name=self._name)
+                add_back(place.back, current, who.text, conditional=False, name=self._name)
 
     def finish(self) -> None:
         """After the last `add`."""
-        for table, object_ in self._wide:
-            row = table[object_]
-            table[object_] = row._replace(by_kind=by_kind(row.usersets))
+        self._close()
+        self._object = ""
+        for row in self._wide:
+            row.by_kind = by_kind(row.usersets)
         self._wide = []
         if self._ignored > _SAID_ALOUD:
             _log.warning("%d stored relationships are ignored in all", self._ignored)
 
     @property
     def size(self) -> int:
-        """Rows read."""
+        """Objects read."""
         return sum(map(len, self.tables.values()))
 
     def alike(self) -> dict[str, Row]:
         """The rows that stand for everything one subject alone is written for."""
-        return {one.text: one.row for one in self._subjects.values() if one.row is not None}
+        return {one.text: one.row for one in self._subjects.values()}
 
     def _all_places(self) -> dict[str, dict[str, _Place]]:
-        found: dict[str, dict[str, _Place]] = {object_type: {} for object_type in self._model.relations}
-        for kind, accepted in self._model.accepted.items():
-            object_type, _, relation = kind.partition("#")
-            if relation != "in_context":
-                back = kind if self.back.keeps(kind) else ""
-                found[object_type][relation] = _Place(self.tables[kind], accepted, back)
+        found: dict[str, dict[str, _Place]] = {}
+        for object_type, numbers in self.places.items():
+            here = found[object_type] = {}
+            for relation, number in numbers.items():
+                kind = f"{object_type}#{relation}"
+                accepted = self._model.accepted[kind]
+                plain = frozenset(one for one, conditions in accepted.items() if "" in conditions)
+                if relation != CONTEXTUAL:
+                    here[relation] = _Place(number, plain, accepted, kind if self.back.keeps(kind) else "")
         return found
 
-    def _object(self, text: str) -> tuple[str, Mapping[str, _Place]]:
+    def _open(self, text: str) -> tuple[str, Mapping[str, _Place], list[Row | None]]:
+        """From now on of this object; what has been read of it already is there."""
+        self._object = text = self._name(text)
         object_type = text.partition(":")[0]
-        places = self._places.get(object_type, {}) if is_object(text) else {}
-        known = self._objects[text] = (self._name(text), places)
-        return known
+        if object_type in self.tables and is_object(text):
+            self._places, self._table = self._kinds[object_type], self.tables[object_type]
+            self._rows = list(self._table.get(text, self._nothing[object_type]))
+        else:
+            self._places, self._rows = {}, []
+        return text, self._places, self._rows
+
+    def _close(self) -> None:
+        if any(self._rows):
+            record = tuple(self._rows)
+            self._table[self._object] = self.records.setdefault(record, record)
 
     def _subject(self, text: str) -> _Subject:
         known = self._subjects[text] = _Subject(self._name(text))
@@ -133,42 +170,34 @@ class Loader:
     def _name(self, text: str) -> str:
         return self._names.setdefault(text, text)
 
-    def _alone(self, who: _Subject) -> Row:
-        direct: dict[str, Rule] = {}
-        usersets: dict[str, Userset] = {}
-        place(who.text, None, direct, usersets)
-        who.row = Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
-        return who.row
-
-    def _put(self, place: _Place, object_: str, who: _Subject, rule: Rule) -> None:
+    def _put(self, place: _Place, who: _Subject, rule: Rule) -> None:
         """Into a row of its own; instead of what stood there for the subject, if anything did."""
-        table, subject = place.table, who.text
-        there = table.get(object_, EMPTY)
-        direct, usersets, _ = there
+        subject = who.text
+        there = self._rows[place.number] or EMPTY
+        direct, usersets = there.direct, there.usersets
         stood = subject in direct or subject in usersets
         if stood and place.back:
             before = direct[subject] if subject in direct else usersets[subject].condition
-            self.back.remove(place.back, object_, subject, conditional=before is not None)
+            self.back.remove(place.back, self._object, subject, conditional=before is not None)
         if len(direct) + len(usersets) < 2:
             # It may be shared, so it stays as it is. A row with several subjects is this loader's own.
-            direct = dict(direct) if direct else EMPTY.direct
-            usersets = dict(usersets) if usersets else EMPTY.usersets
+            there = self._rows[place.number] = Row(dict(direct), dict(usersets))
+            direct, usersets = there.direct, there.usersets
         if "#" in subject:
-            usersets = {} if usersets is EMPTY.usersets else cast("dict[str, Userset]", usersets)
-            userset = (who.row or self._alone(who)).usersets[subject]
-            usersets[subject] = userset if rule is None else userset._replace(condition=rule)
+            userset = who.row.usersets[subject]
+            cast("dict[str, Userset]", usersets)[subject] = (
+                userset if rule is None else userset._replace(condition=rule)
+            )
             if len(usersets) == FEW + 1 and not stood:
-                self._wide.append((table, object_))
+                self._wide.append(there)
         else:
-            direct = {} if direct is EMPTY.direct else cast("dict[str, Rule]", direct)
-            direct[subject] = rule
-        if direct is not there.direct or usersets is not there.usersets:
-            table[object_] = Row(direct, usersets)
+            cast("dict[str, Rule]", direct)[subject] = rule
+            there.only = "" if rule is not None or len(direct) > 1 else subject
 
     def _add_with_care(self, place: _Place | None, who: _Subject, row: Stored) -> None:
         """A tuple under a condition, or one that does not count."""
         object_, relation, subject, condition, context = row
-        if relation == "in_context":
+        if relation == CONTEXTUAL:
             self.stored_in_context.add((subject, object_))
             return
         if place is None or (condition or "") not in place.accepted.get(who.kind, ()):
@@ -179,10 +208,9 @@ class Loader:
         except ValueError as exc:
             self._ignore(row, str(exc))
             return
-        object_ = self._name(object_)
-        self._put(place, object_, who, rule)
+        self._put(place, who, rule)
         if place.back:
-            self.back.add(place.back, object_, who.text, conditional=rule is not None, name=self._name)
+            self.back.add(place.back, self._object, who.text, conditional=rule is not None, name=self._name)
 
     def _rule(self, condition: str, context: str | Mapping[str, Any] | None) -> BoundCondition:
         """ValueError when the context does not fit."""

@@ -12,32 +12,37 @@ from collections.abc import Iterable, Mapping
 from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import Query
-from mcp_gateway.authorization.engine.rows import Key, Row, Rule
+from mcp_gateway.authorization.engine.rows import Key, Row
 from mcp_gateway.authorization.engine.wayback import Closure
 
 
 def search(
-    query: Query, start: Key, kind: str, depth: int, reach: Mapping[str, frozenset[str]], rings: frozenset[str]
+    query: Query,
+    start: Key,
+    kind: str,
+    depth: int,
+    reach: Mapping[str, frozenset[str]],
+    rings: frozenset[str],
 ) -> int:
     """By the way back from the subject where there is one, else level by level from `start` to the subject.
 
     A ring of one of `rings` is just a ring; any other leans on itself.
     """
     closure = query.closure()
-    if closure is not None and kind in query.closing:
+    if closure is not None:
         known = _known(query, closure, f"{start[0]}#{start[1]}", kind, depth)
         if known is not None:
             return known
-    seen, level, edges = {start}, [(start, kind)], list[tuple[Key, Key]]()
+    seen, level, edges = {start}, [start], list[tuple[Key, Key]]()
     failure: Undecidable | None = None
     while level:
         if depth == MAX_DEPTH or query.left < len(level):
             raise failure or TooComplex()
         query.left -= len(level)
         depth += 1
-        following: list[tuple[Key, str]] = []
-        for key, key_kind in level:
-            row = (query.overlay.get(key) if key_kind in query.overlaid else None) or query.tables[key_kind].get(key[0])
+        following: list[Key] = []
+        for key in level:
+            row = query.row(key)
             if row is None:
                 continue
             if query.subject in row.direct or query.wildcard in row.direct:
@@ -69,7 +74,7 @@ def search(
                     edges.append((key, userset.key))
                 if userset.key not in seen:
                     seen.add(userset.key)
-                    following.append((userset.key, userset.kind))
+                    following.append(userset.key)
         level = following
     if failure is not None:
         raise failure
@@ -78,8 +83,7 @@ def search(
 
 def _known(query: Query, closure: Closure, name: str, kind: str, depth: int) -> int | None:
     """What the way back tells of a userset, None when it has to be looked at."""
-    steps = closure.sure.get(name)
-    if steps is not None and depth + steps <= MAX_DEPTH:
+    if name in closure.sure and depth + closure.steps <= MAX_DEPTH:
         return YES
     return NO if kind in query.plain and name not in closure.possible else None
 
@@ -90,18 +94,15 @@ def is_member(query: Query, row: Row) -> bool:
     failure: Undecidable | None = None
     for subject in (query.subject, query.wildcard):
         if subject in direct:
+            rule = direct[subject]
             try:
-                if _counts(direct[subject], query):
+                if rule is None or rule.holds(query.at):
                     return True
             except Undecidable as exc:
                 failure = exc
     if failure is not None:
         raise failure
     return False
-
-
-def _counts(rule: Rule, query: Query) -> bool:
-    return rule is None or rule.holds(query.at)
 
 
 def _circular(nodes: Iterable[Key], edges: list[tuple[Key, Key]]) -> bool:

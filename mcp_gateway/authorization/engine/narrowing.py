@@ -12,13 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.overlay import CONTEXTUAL
 from mcp_gateway.authorization.engine.references import memberships
 from mcp_gateway.authorization.engine.wayback import Tracked
 from mcp_gateway.authorization.language.analysis import parents
 from mcp_gateway.authorization.language.syntax import Computed, Direct, From, Intersection, Rewrite
-
-CONTEXTUAL = "in_context"
-"""Comes with the request and is never stored."""
 
 
 class Narrowing(NamedTuple):

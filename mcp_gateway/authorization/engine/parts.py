@@ -1,90 +1,64 @@
-"""The pieces a relation's function is made of: what stands between the brackets, other relations, and / or / but not.
+"""The pieces a relation's function is made of: other relations, and / or / but not. What is written is in `written`.
 
-Each is `step(query, object, depth)` and keeps OpenFGA's rules: a true branch hides what is
+Each is `step(query, visit, depth)` and keeps OpenFGA's rules: a true branch hides what is
 undecided beside it, a false one hides it in an intersection, and elsewhere it is raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mcp_gateway.authorization.engine.conditions import Undecidable
-from mcp_gateway.authorization.engine.membership import is_member
-from mcp_gateway.authorization.engine.outcome import CYCLE, NO, YES
-from mcp_gateway.authorization.engine.query import Query, Step
+from mcp_gateway.authorization.engine.outcome import CYCLE, NO, YES, TooComplex
+from mcp_gateway.authorization.engine.query import Query, Shape, Step, Visit
 from mcp_gateway.authorization.engine.rows import Row
-from mcp_gateway.authorization.language.syntax import From
 
 
-def direct(kind: str, steps: Mapping[str, Step]) -> Step:
-    """What is written for the relation itself."""
-    relation = kind.partition("#")[2]
+def from_parent(row: int, shape: Shape, step: Step) -> Step:
+    """`relation from tupleset` where the tupleset, in place `row`, leads to one type that has the relation."""
+    several = _several({shape.object_type: (shape, step)}.get)
 
-    def part(query: Query, object_: str, depth: int) -> int:
-        row = query.overlay.get((object_, relation)) if kind in query.overlaid else None
-        if row is None:
-            row = query.tables[kind].get(object_)
-            if row is None:
-                return NO
-        failure: Undecidable | None = None
-        if query.subject in row.direct or query.wildcard in row.direct:
-            try:
-                if is_member(query, row):
-                    return YES
-            except Undecidable as exc:
-                failure = exc
-        if row.usersets:
-            return _hop(query, row, steps, depth, failure)
-        if failure is not None:
-            raise failure
-        return NO
+    def part(query: Query, visit: Visit, depth: int) -> int:
+        parents = visit[row]
+        if parents is None:
+            return NO
+        only = parents.only
+        if only:
+            return step(query, query.visits.get(only) or query.visit(shape, only), depth + 1)
+        return several(query, parents, depth)
 
     return part
 
 
-def _hop(query: Query, row: Row, steps: Mapping[str, Step], depth: int, failure: Undecidable | None) -> int:
-    answer, plain = NO, query.plain
-    for key, kind, rule, name in query.usersets(row):
-        query.left -= 1
-        try:
-            if rule is not None and not rule.holds(query.at):
-                continue
-            known = query.known(name, depth + 1) if kind in plain else None
-            found = steps[kind](query, key[0], depth + 1) if known is None else known
-        except Undecidable as exc:
-            failure = failure or exc
-            continue
-        if found == YES:
-            return YES
-        answer = found or answer
-    if failure is not None:
-        raise failure
-    return answer
+def from_parents(row: int, relation: str, shapes: Mapping[str, Shape], steps: Mapping[str, Step]) -> Step:
+    """The same where it leads to several types, not all of which need have the relation."""
+
+    def leads(object_type: str) -> tuple[Shape, Step] | None:
+        step = steps.get(f"{object_type}#{relation}")
+        return None if step is None else (shapes[object_type], step)
+
+    several = _several(leads)
+
+    def part(query: Query, visit: Visit, depth: int) -> int:
+        return NO if visit[row] is None else several(query, visit[row], depth)
+
+    return part
 
 
-def from_parents(rewrite: From, kind: str, only: Step | None, steps: Mapping[str, Step]) -> Step:
-    """`relation from tupleset`; `kind` is the tupleset's, `only` the one step it can lead to, if it is one."""
-    tupleset, suffix = rewrite.tupleset, f"#{rewrite.relation}"
-
-    def part(query: Query, object_: str, depth: int) -> int:
-        row = query.overlay.get((object_, tupleset)) if kind in query.overlaid else None
-        if row is None:
-            row = query.tables[kind].get(object_)
-            if row is None:
-                return NO
+def _several(leads: Callable[[str], tuple[Shape, Step] | None]) -> Callable[[Query, Row, int], int]:
+    def several(query: Query, row: Row, depth: int) -> int:
         parents = row.direct
         query.left -= len(parents)
-        if only is not None and len(parents) == 1:
-            for parent, rule in parents.items():
-                if rule is None:
-                    return only(query, parent, depth + 1)
+        if query.left <= 0:
+            raise TooComplex()
         answer, failure = NO, None
         for parent, rule in parents.items():
-            step = only or steps.get(parent.partition(":")[0] + suffix)
+            way = leads(parent.partition(":")[0])
             try:
-                if step is None or (rule is not None and not rule.holds(query.at)):
+                if way is None or (rule is not None and not rule.holds(query.at)):
                     continue
-                found = step(query, parent, depth + 1)
+                shape, step = way
+                found = step(query, query.visits.get(parent) or query.visit(shape, parent), depth + 1)
             except Undecidable as exc:
                 failure = failure or exc
                 continue
@@ -95,15 +69,15 @@ def from_parents(rewrite: From, kind: str, only: Step | None, steps: Mapping[str
             raise failure
         return answer
 
-    return part
+    return several
 
 
 def union(parts: tuple[Step, ...]) -> Step:
-    def part(query: Query, object_: str, depth: int) -> int:
+    def part(query: Query, visit: Visit, depth: int) -> int:
         answer, failure = NO, None
         for one in parts:
             try:
-                found = one(query, object_, depth)
+                found = one(query, visit, depth)
             except Undecidable as exc:
                 failure = failure or exc
                 continue
@@ -118,11 +92,11 @@ def union(parts: tuple[Step, ...]) -> Step:
 
 
 def intersection(parts: tuple[Step, ...]) -> Step:
-    def part(query: Query, object_: str, depth: int) -> int:
+    def part(query: Query, visit: Visit, depth: int) -> int:
         failure: Undecidable | None = None
         for one in parts:
             try:
-                found = one(query, object_, depth)
+                found = one(query, visit, depth)
                 if found != YES:
                     return found
             except Undecidable as exc:
@@ -137,11 +111,11 @@ def intersection(parts: tuple[Step, ...]) -> Step:
 def leaning_intersection(parts: tuple[Step, ...]) -> Step:
     """Where a CYCLE would deny: it is one when any part is, however plain the no of another."""
 
-    def part(query: Query, object_: str, depth: int) -> int:
+    def part(query: Query, visit: Visit, depth: int) -> int:
         answer, failure = YES, None
         for one in parts:
             try:
-                found = one(query, object_, depth)
+                found = one(query, visit, depth)
                 if found == CYCLE or answer == YES:
                     answer = found
             except Undecidable as exc:
@@ -154,15 +128,15 @@ def leaning_intersection(parts: tuple[Step, ...]) -> Step:
 
 
 def exclusion(base: Step, but_not: Step) -> Step:
-    def part(query: Query, object_: str, depth: int) -> int:
+    def part(query: Query, visit: Visit, depth: int) -> int:
         failure: Undecidable | None = None
         try:
-            if base(query, object_, depth) != YES:
+            if base(query, visit, depth) != YES:
                 return NO
         except Undecidable as exc:
             failure = exc
         try:
-            if but_not(query, object_, depth) != NO:
+            if but_not(query, visit, depth) != NO:
                 return NO
         except Undecidable as exc:
             failure = failure or exc
@@ -176,14 +150,14 @@ def exclusion(base: Step, but_not: Step) -> Step:
 def leaning_exclusion(base: Step, but_not: Step) -> Step:
     """Where either side can lean on itself: then nobody knows, so nobody remains."""
 
-    def part(query: Query, object_: str, depth: int) -> int:
+    def part(query: Query, visit: Visit, depth: int) -> int:
         found, taken, failure = YES, NO, None
         try:
-            found = base(query, object_, depth)
+            found = base(query, visit, depth)
         except Undecidable as exc:
             failure = exc
         try:
-            taken = but_not(query, object_, depth)
+            taken = but_not(query, visit, depth)
         except Undecidable as exc:
             failure = failure or exc
         if CYCLE in (found, taken):

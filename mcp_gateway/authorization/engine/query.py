@@ -2,103 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
 
 from mcp_gateway.authorization.engine.conditions import CLOCK, Circumstances, Undecidable
 from mcp_gateway.authorization.engine.model import subject_kind
-from mcp_gateway.authorization.engine.narrowing import CONTEXTUAL, Narrowing
+from mcp_gateway.authorization.engine.narrowing import Narrowing
 from mcp_gateway.authorization.engine.outcome import MAX_DEPTH, MAX_STEPS, NO, YES
-from mcp_gateway.authorization.engine.rows import EMPTY, Key, Row, Userset
+from mcp_gateway.authorization.engine.overlay import Overlay
+from mcp_gateway.authorization.engine.rows import EMPTY, Key, Record, Row, Userset
 from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.authorization.engine.wayback import Closure, Tracked
 
 NOWHERE = 1 << 60
 """Of `Query.lowest`: no cycle was met."""
 
-Step: TypeAlias = Callable[["Query", str, int], int]
-"""(query, object, depth) -> an outcome; one per relation of the model."""
+Visit: TypeAlias = list[Any]
+"""One object as one query sees it: its name, its rows, then what has been found out of each of its relations."""
+
+Step: TypeAlias = Callable[["Query", Visit, int], int]
+"""(query, visit of the object, depth) -> an outcome; one per relation of the model."""
 
 _NONE: frozenset[str] = frozenset()
-_ACTING = frozenset({f"agent#{CONTEXTUAL}"})
-_PER_SUBJECT = 4
-"""Grants of the agent that are tried rather than look up those of one more group the user is in."""
+_FEW_GRANTS, _PER_SUBJECT = 64, 4
+"""Grants of the agent that are tried rather than ask what the user is in, and rather than look up one more group."""
 
 
-class Program(NamedTuple):
+class Shape(NamedTuple):
+    """What a visit of one type is made of."""
+
+    object_type: str
+    rows: Mapping[str, int]
+    """Relation -> where its row stands in a visit."""
+    answers: Mapping[str, int]
+    """Relation -> where its answer stands."""
+    nothing: Record
+    """The record of an object of which nothing is written."""
+    open: tuple[None, ...]
+    """No answer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
     """A model ready to run."""
 
-    steps: Mapping[str, Step]
-    """`type#relation` -> its function."""
-    quick: Mapping[str, Step]
-    """The same for a subject that is no userset."""
     kinds: frozenset[str]
     """Every kind of subject the model knows."""
+    shapes: Mapping[str, Shape]
+    """By type."""
     narrowing: Mapping[str, Narrowing]
     tracked: Tracked
     """Relations the index keeps the way back for."""
     plain: frozenset[str]
     """Memberships where no way back means no."""
+    make: Callable[[Program, str], Mapping[str, Step]]
+    made: dict[str, Mapping[str, Step]] = field(default_factory=dict[str, Mapping[str, Step]])
+
+    def steps(self, kind: str) -> Mapping[str, Step]:
+        """`type#relation` -> its function for one kind of subject; made when it is first asked for."""
+        found = self.made.get(kind)
+        if found is None:
+            if kind not in self.kinds:
+                raise Undecidable(f"`{kind}` is no kind of subject of this model")
+            found = self.made[kind] = self.make(self, kind)
+        return found
 
 
 class Query:
-    """All questions of one subject at one moment. Not shared between subjects or revisions.
-
-    A row of `overlay` counts instead of the stored one, so it holds what is stored, and more.
-    """
+    """All questions of one subject at one moment. Not shared between subjects or revisions."""
 
     __slots__ = (
         "_back",
         "_candidates",
         "_closure",
         "_program",
+        "_steps",
         "at",
-        "closing",
         "kind",
+        "laid",
         "leaned",
         "left",
         "lowest",
-        "memo",
-        "overlaid",
         "overlay",
         "plain",
         "position",
-        "rows",
-        "self_key",
         "subject",
         "tables",
+        "visits",
         "wildcard",
     )
 
-    def __init__(
-        self,
-        program: Program,
-        index: TupleIndex,
-        subject: str,
-        at: Circumstances,
-        overlay: Mapping[Key, Row],
-    ) -> None:
+    def __init__(self, program: Program, index: TupleIndex, subject: str, at: Circumstances, overlay: Overlay) -> None:
         kind = subject_kind(subject)
-        if kind is None or kind.removesuffix(":*") not in program.kinds:
-            raise Undecidable(f"`{subject}` is no subject of this model")
-        object_, hash_, relation = subject.partition("#")
+        if kind is None:
+            raise Undecidable(f"`{subject}` is no subject")
+        hash_ = "#" in kind
         self._program = program
         # A userset may be what a row names, without a way from anybody to it.
         self._back = None if hash_ or index.tracked is not program.tracked else index.back
         self._closure: Closure | None = None
-        self._candidates: dict[str, Sequence[str] | Mapping[str, int] | None] = {}
-        self.rows = index.rows
+        self._candidates: dict[str, Set[str] | None] | None = None
         self.tables = index.tables
         self.overlay = overlay
-        self.overlaid = _overlaid(overlay) if overlay else _NONE
-        self.closing = program.tracked.memberships
+        self.laid = overlay.records
         self.subject = subject
-        self.kind = kind.removesuffix(":*")
+        self.kind = kind[:-2] if kind[-2:] == ":*" else kind
+        self._steps = program.made.get(self.kind) or program.steps(self.kind)
         self.wildcard = "" if hash_ else f"{kind}:*"
-        self.self_key = (object_, relation) if hash_ else None
         self.at = at
         self.plain = program.plain if at.now is not None and CLOCK not in at.context else _NONE
-        self.memo: dict[Key, int] = {}
+        self.visits: dict[str, Visit] = {}
         self.position = 0
         self.lowest = NOWHERE
         self.left = MAX_STEPS
@@ -108,17 +122,38 @@ class Query:
     def holds(self, relation: str, object_: str) -> bool:
         """Undecidable when it cannot be said."""
         object_type, _, name = object_.partition(":")
-        steps = self._program.steps if self.self_key else self._program.quick
-        step = steps.get(f"{object_type}#{relation}")
+        step = self._steps.get(f"{object_type}#{relation}")
         if step is None or not name:
             raise Undecidable(f"the model has no relation `{relation}` for `{object_}`")
         self.left = MAX_STEPS
-        return step(self, object_, 0) == YES
+        visit = self.visits.get(object_) or self.visit(self._program.shapes[object_type], object_)
+        return step(self, visit, 0) == YES
+
+    def visit(self, shape: Shape, object_: str) -> Visit:
+        """Of an object that is not in `visits`."""
+        record = self.laid.get(object_) or self.tables[shape.object_type].get(object_) or shape.nothing
+        visit = self.visits[object_] = [object_, *record, *shape.open]
+        return visit
+
+    def row(self, key: Key) -> Row | None:
+        """What is written, what the request brought included."""
+        object_, relation = key
+        shape = self._program.shapes[object_.partition(":")[0]]
+        place = shape.rows.get(relation)
+        visit = self.visits.get(object_) or self.visit(shape, object_)
+        return None if place is None else visit[place]
+
+    @property
+    def self_key(self) -> Key | None:
+        """Of a subject like `group:eng#member`, what it is itself."""
+        object_, hash_, relation = self.subject.partition("#")
+        return (object_, relation) if hash_ else None
 
     def closure(self) -> Closure | None:
         """What the subject is in, by the way back; None where that does not tell everything."""
         if self._closure is None and self._back is not None:
-            added = self._added(self._back.tracked.memberships) if self.overlaid else ()
+            memberships = self._back.tracked.memberships
+            added = () if memberships.isdisjoint(self.overlay.kinds) else self._added(memberships)
             if added is None:
                 self._back = None
             else:
@@ -130,32 +165,25 @@ class Query:
         closure = self._closure or self.closure()
         if closure is None:
             return None
-        steps = closure.sure.get(name)
-        if steps is not None:
-            return YES if depth + steps <= MAX_DEPTH else None
+        if name in closure.sure:
+            return YES if depth + closure.steps <= MAX_DEPTH else None
         return None if name in closure.possible else NO
 
     def usersets(self, row: Row) -> Iterable[Userset]:
         """Those of a row that may count for this subject; all of them while they are few."""
         if row.by_kind is None or self._back is None:
             return row.usersets.values()
-        return self._narrowed(row.by_kind)
-
-    def _narrowed(self, by_kind: Mapping[str, Mapping[str, Userset]]) -> list[Userset]:
         found: list[Userset] = []
-        for kind, usersets in by_kind.items():
+        if self._candidates is None:
+            self._candidates = {}
+        for kind, names in row.by_kind.items():
             if kind not in self._candidates:
                 self._candidates[kind] = self._candidates_of(kind)
             candidates = self._candidates[kind]
-            if candidates is None:
-                found += usersets.values()
-            elif isinstance(candidates, Mapping) and len(candidates) > len(usersets):
-                found += [userset for name, userset in usersets.items() if name in candidates]
-            else:
-                found += map(usersets.__getitem__, usersets.keys() & candidates)
+            found += [row.usersets[name] for name in (names if candidates is None else names & candidates)]
         return found
 
-    def _candidates_of(self, kind: str) -> Sequence[str] | Mapping[str, int] | None:
+    def _candidates_of(self, kind: str) -> Set[str] | None:
         """All of a kind that can count, as `grant:1#effective`; None when that is not known."""
         narrowing = self._program.narrowing.get(kind)
         if narrowing is not None:
@@ -163,46 +191,47 @@ class Query:
         closure = self.closure() if kind in self.plain else None
         return closure.possible if closure is not None else None
 
-    def _narrowed_to(self, narrowing: Narrowing, suffix: str) -> Sequence[str] | None:
-        acting = [object_ for object_, relation in self.overlay if relation == CONTEXTUAL]
+    def _narrowed_to(self, narrowing: Narrowing, suffix: str) -> Set[str] | None:
+        acting, kinds, back = self.overlay.acting, self.overlay.kinds, self._back
         if narrowing.contextual:
-            return [object_ + suffix for object_ in acting]
-        closure, back = self.closure(), self._back
-        if back is None or closure is None:
+            return {object_ + suffix for object_ in acting}
+        if back is None:
             return None
         by_agent = None
-        if narrowing.parent and narrowing.parent not in self.overlaid and len(acting) == 1:
+        if narrowing.parent and narrowing.parent not in kinds and len(acting) == 1:
             by_agent = back.narrowed(narrowing.parent, suffix, acting[0])
-            if len(by_agent) <= _PER_SUBJECT * (len(closure.possible) + 2):
+            if len(by_agent) <= _FEW_GRANTS:
                 return by_agent
-        if not narrowing.written or narrowing.written in self.overlaid:
+        closure = self.closure()
+        if closure is None:
+            return None
+        if by_agent is not None and len(by_agent) <= _PER_SUBJECT * (len(closure.possible) + 2):
             return by_agent
-        subjects = (self.subject, self.wildcard, *closure.possible, *narrowing.unknown)
-        by_user = back.narrowed_by_any(narrowing.written, suffix, subjects)
+        if not narrowing.written or narrowing.written in kinds:
+            return by_agent
+        subjects = (self.subject, self.wildcard, *closure.possible)
+        by_user = back.narrowed_by_any(narrowing.written, suffix, subjects, narrowing.unknown)
         return by_user if by_agent is None or len(by_user) < len(by_agent) else by_agent
 
     def _added(self, memberships: Collection[str]) -> list[str] | None:
         """Usersets the overlay puts the subject in; None when it says more than that."""
         found: list[str] = []
-        for (object_, relation), row in self.overlay.items():
-            kind = f"{object_.partition(':')[0]}#{relation}"
-            if kind not in memberships:
-                continue
-            stored = self.tables[kind].get(object_, EMPTY)
-            if row.usersets is not stored.usersets and (row.usersets or stored.usersets):
-                return None
-            for subject in (self.subject, self.wildcard):
-                if subject in row.direct:
-                    if row.direct[subject] is not None:
-                        return None
-                    found.append(f"{object_}#{relation}")
+        for object_, record in self.laid.items():
+            shape = self._program.shapes[object_.partition(":")[0]]
+            stored = self.tables[shape.object_type].get(object_, shape.nothing)
+            for relation, place in shape.rows.items():
+                row, before = record[place - 1], stored[place - 1]
+                if row is None or row is before or f"{shape.object_type}#{relation}" not in memberships:
+                    continue
+                said = self._said(row, before or EMPTY)
+                if said is None:
+                    return None
+                found += [f"{object_}#{relation}"] * said
         return found
 
-
-def _overlaid(overlay: Mapping[Key, Row]) -> Collection[str]:
-    """The relations of an overlay, as `type#relation`; mostly it only says who acts."""
-    if len(overlay) == 1:
-        for object_, relation in overlay:
-            if relation == CONTEXTUAL and object_[:6] == "agent:":
-                return _ACTING
-    return {f"{one.partition(':')[0]}#{name}" for one, name in overlay}
+    def _said(self, row: Row, stored: Row) -> int | None:
+        """How often a row of the overlay names the subject; None when it says more."""
+        if row.usersets is not stored.usersets and (row.usersets or stored.usersets):
+            return None
+        rules = [row.direct[one] for one in (self.subject, self.wildcard) if one in row.direct]
+        return len(rules) if not any(rules) else None

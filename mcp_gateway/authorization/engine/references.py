@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.outcome import MAX_DEPTH
 from mcp_gateway.authorization.language.analysis import Relations, only_written, parents
 from mcp_gateway.authorization.language.syntax import Computed, Exclusion, From, Rewrite, parts_of
 
@@ -39,6 +40,22 @@ def led_to(starts: Iterable[str], graph: References) -> frozenset[str]:
 def circular(graph: References) -> frozenset[str]:
     """Relations that may lead to themselves."""
     return frozenset(key for key in graph if key in led_to((key,), graph))
+
+
+def shallow(graph: References) -> frozenset[str]:
+    """Relations no question comes to after so many hops that it would have to stop there."""
+    steps = dict.fromkeys(graph, 0)
+    for _ in range(MAX_DEPTH):
+        longer = {
+            to: min(steps[key] + 1, MAX_DEPTH)
+            for key, nexts in graph.items()
+            for to in nexts
+            if steps[key] >= steps[to]
+        }
+        if not longer:
+            break
+        steps |= longer
+    return frozenset(key for key, count in steps.items() if count < MAX_DEPTH)
 
 
 def asked_once(model: Model, graph: References) -> frozenset[str]:

@@ -1,16 +1,17 @@
-"""What is written for one relation of one object, as the questions read it.
+"""What is written for an object, as the questions read it: one record, and in it a row for each relation.
 
-Rows are replaced, never changed, so a query that has begun keeps what it saw. Rows that are alike
-are one object: `enabled user:*` stands once in memory however many tools are enabled.
+Rows and records are replaced, never changed, so a query that has begun keeps what it saw. Those that
+say the same are one object: `enabled user:*` stands once in memory however many tools are enabled,
+and so does the record of all read tools of one server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple, TypeAlias
 
 from mcp_gateway.authorization.engine.conditions import BoundCondition
-from mcp_gateway.authorization.engine.model import subject_kind
+from mcp_gateway.authorization.engine.model import Model, subject_kind
 
 Key: TypeAlias = tuple[str, str]
 """(object, relation)."""
@@ -29,45 +30,87 @@ class Userset(NamedTuple):
     """The whole: `group:eng#member`."""
 
 
-class Row(NamedTuple):
-    """Everything written for one relation of one object."""
+class Row:
+    """Everything written for one relation of one object. Equal only to itself."""
 
-    direct: Mapping[str, Rule]
-    """Subjects without a relation, `user:*` among them."""
-    usersets: Mapping[str, Userset]
-    by_kind: Mapping[str, Mapping[str, Userset]] | None = None
-    """The usersets once more by kind, when they are more than a few."""
+    __slots__ = ("by_kind", "direct", "only", "usersets")
+
+    def __init__(self, direct: Mapping[str, Rule], usersets: Mapping[str, Userset]) -> None:
+        self.direct = direct
+        """Subjects without a relation, `user:*` among them."""
+        self.usersets = usersets
+        self.by_kind: Mapping[str, Set[str]] | None = None
+        """The names of the usersets by their kind, when they are more than a few."""
+        self.only = _only(direct)
+        """The one direct subject, when it stands there without a condition; else empty."""
+        if len(usersets) > FEW:
+            self.by_kind = by_kind(usersets)
 
 
-EMPTY = Row({}, {})
+def by_kind(usersets: Mapping[str, Userset]) -> Mapping[str, Set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, userset in usersets.items():
+        found.setdefault(userset.kind, set()).add(name)
+    return found
 
-Table: TypeAlias = dict[str, Row]
-"""Object -> its row, of one `type#relation`. No key is a pair: with a million rows, pairs would be most of the memory."""
+
+def _only(direct: Mapping[str, Rule]) -> str:
+    if len(direct) == 1:
+        for subject, rule in direct.items():
+            return subject if rule is None else ""
+    return ""
+
 
 FEW = 2
 """Usersets that are tried one by one."""
 
+EMPTY = Row({}, {})
+
+Record: TypeAlias = tuple[Row | None, ...]
+"""The rows of one object, each in the place of its relation."""
+
+Table: TypeAlias = dict[str, Record]
+"""Object -> its record, of one type; objects of which nothing is written are not in it."""
+
+Places: TypeAlias = Mapping[str, Mapping[str, int]]
+"""Type -> relation -> its place in a record; only of relations tuples are written for."""
+
+
+def places_of(model: Model) -> Places:
+    return {
+        object_type: {
+            name: place
+            for place, name in enumerate(one for one in definitions if model.accepted[f"{object_type}#{one}"])
+        }
+        for object_type, definitions in model.relations.items()
+    }
+
 
 class Rows(Mapping[Key, Row]):
-    """All rows by (object, relation), for whoever is not in a hurry; the others take the table of their relation."""
+    """All rows by (object, relation), for whoever is not in a hurry; the others take the record of an object."""
 
-    __slots__ = ("_tables",)
+    __slots__ = ("_places", "_tables")
 
-    def __init__(self, tables: Mapping[str, Table]) -> None:
+    def __init__(self, places: Places, tables: Mapping[str, Table]) -> None:
+        self._places = places
         self._tables = tables
 
     def __getitem__(self, key: Key) -> Row:
         object_, relation = key
-        return self._tables[f"{object_.partition(':')[0]}#{relation}"][object_]
+        object_type = object_.partition(":")[0]
+        row = self._tables[object_type][object_][self._places[object_type][relation]]
+        if row is None:
+            raise KeyError(key)
+        return row
 
     def __iter__(self) -> Iterator[Key]:
-        for kind, table in self._tables.items():
-            relation = kind.partition("#")[2]
-            for object_ in table:
-                yield object_, relation
+        for object_type, table in self._tables.items():
+            names = tuple(self._places[object_type])
+            for object_, record in table.items():
+                yield from ((object_, name) for name, row in zip(names, record, strict=True) if row is not None)
 
     def __len__(self) -> int:
-        return sum(map(len, self._tables.values()))
+        return sum(row is not None for table in self._tables.values() for record in table.values() for row in record)
 
 
 def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str, Userset]) -> None:
@@ -80,24 +123,13 @@ def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str,
 
 
 def row_of(direct: Mapping[str, Rule], usersets: Mapping[str, Userset]) -> Row:
-    return Row(direct or EMPTY.direct, usersets or EMPTY.usersets, by_kind(usersets))
+    return Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
 
 
 def only_subject(row: Row) -> str | None:
     """The one unconditional subject of a row that holds nothing else."""
     if len(row.direct) + len(row.usersets) != 1:
         return None
-    for subject, rule in row.direct.items():
-        return subject if rule is None else None
-    for subject, userset in row.usersets.items():
-        return subject if userset.condition is None else None
-    return None
-
-
-def by_kind(usersets: Mapping[str, Userset]) -> Mapping[str, Mapping[str, Userset]] | None:
-    if len(usersets) <= FEW:
-        return None
-    found: dict[str, dict[str, Userset]] = {}
-    for subject, userset in usersets.items():
-        found.setdefault(userset.kind, {})[subject] = userset
-    return found
+    for userset in row.usersets.values():
+        return userset.name if userset.condition is None else None
+    return row.only or None

@@ -22,6 +22,7 @@ from mcp_gateway.authorization.engine.expand import expand
 from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.outcome import TooComplex
+from mcp_gateway.authorization.engine.overlay import reader
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, TupleIndex, accepted_rule
 from mcp_gateway.authorization.tree import Expansion
@@ -133,12 +134,12 @@ class Store:
         requests.require_contextual(self._model, given.contextual)
         requests.require_users(self._model, object_, relation, kind)
         requests.require_context(given.context)
-        overlay = laid_over(self._model, self._index.rows, given.contextual)
+        overlay = laid_over(self._model, self._index, given.contextual)
         at = Circumstances(None, given.context)
         with _in_their_words():
             return users.list_users(
                 self._model,
-                lambda key: overlay.get(key) or self._index.rows.get(key),
+                reader(self._index.places, self._index.rows, overlay),
                 at,
                 object_,
                 relation,
@@ -150,8 +151,8 @@ class Store:
     def expand(self, object_: str, relation: str, contextual: Sequence[RelationshipTuple] = ()) -> Expansion:
         requests.require_expansion(self._model, object_, relation)
         requests.require_contextual(self._model, contextual)
-        overlay = laid_over(self._model, self._index.rows, contextual)
-        return expand(self._model, lambda key: overlay.get(key) or self._index.rows.get(key), object_, relation)
+        overlay = laid_over(self._model, self._index, contextual)
+        return expand(self._model, reader(self._index.places, self._index.rows, overlay), object_, relation)
 
     def _answer(self, item: BatchItem) -> bool | RequestRefused:
         try:
@@ -177,7 +178,7 @@ class Store:
 
     def _query(self, subject: str, given: Given) -> Query:
         requests.require_context(given.context)
-        overlay = laid_over(self._model, self._index.rows, given.contextual)
+        overlay = laid_over(self._model, self._index, given.contextual)
         return Query(self._program, self._index, subject, Circumstances(None, given.context), overlay)
 
 
@@ -192,7 +193,7 @@ class _Written(NamedTuple):
         return self.stored.get(subject, _NOTHING) | self.contextual.get(subject, _NOTHING)
 
     def row(self, key: Key) -> Row:
-        return self.query.overlay.get(key) or self.query.rows.get(key) or EMPTY
+        return self.query.row(key) or EMPTY
 
 
 @contextmanager

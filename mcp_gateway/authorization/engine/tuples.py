@@ -1,4 +1,4 @@
-"""The relationships in memory: a table of rows per relation, and the way back. Holds only tuples the model accepts."""
+"""The relationships in memory: a table of records per type, and the way back. Holds only tuples the model accepts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from mcp_gateway.authorization.engine.loading import Loader, accepted_rule, in_rows
 from mcp_gateway.authorization.engine.model import Model
+from mcp_gateway.authorization.engine.overlay import with_row
 from mcp_gateway.authorization.engine.rows import (
     EMPTY,
     Key,
+    Places,
     Row,
     Rows,
     Rule,
@@ -59,13 +61,15 @@ class TupleIndex:
     def adopt(self, loader: Loader) -> None:
         """Replace everything by what `loader` has read, all at once."""
         loader.finish()
+        self.places: Places = loader.places
         self.tables: Mapping[str, Table] = loader.tables
-        self.rows: Mapping[Key, Row] = Rows(loader.tables)
+        self.rows: Mapping[Key, Row] = Rows(loader.places, loader.tables)
         self.back: WayBack = loader.back
         self.stored_in_context: set[tuple[str, str]] = loader.stored_in_context
         """(subject, object) of tuples nobody may store; while there is one, nothing is allowed."""
         self._alike = loader.alike()
-        self._alike_limit = len(self._alike) + _NEW_ALIKE
+        self._records = loader.records
+        self._limit = len(self._alike) + len(self._records) + _NEW_ALIKE
 
     def apply(self, changes: Iterable[tuple[bool, RelationshipTuple]]) -> None:
         """Each change is (written, tuple); all count at once, the last one where there are several."""
@@ -80,7 +84,7 @@ class TupleIndex:
             kind = f"{object_.partition(':')[0]}#{relation}"
             if relation == "in_context":
                 yield self._contextual(object_, subjects)
-            elif kind in self.tables:
+            elif relation in self.places.get(object_.partition(":")[0], {}):
                 yield self._renewal(kind, object_, subjects)
             else:
                 self._warn(one for one in subjects.values() if one is not None)
@@ -92,13 +96,18 @@ class TupleIndex:
                 self.stored_in_context.difference_update((subject, object_) for subject, _ in removed)
                 self.stored_in_context.update((subject, object_) for subject, _ in added)
                 continue
-            table = self.tables[kind]
-            if row is None:
-                table.pop(object_, None)
-            else:
-                table[object_] = row
+            self._lay_down(kind, object_, row)
             if removed or added:
                 self._lead_back(kind, object_, removed, added)
+
+    def _lay_down(self, kind: str, object_: str, row: Row | None) -> None:
+        object_type, _, relation = kind.partition("#")
+        table, places = self.tables[object_type], self.places[object_type]
+        record = with_row(table.get(object_), len(places), places[relation], row)
+        if any(record):
+            table[object_] = self._records.setdefault(record, record)
+        else:
+            table.pop(object_, None)
 
     def _contextual(self, object_: str, subjects: Mapping[str, RelationshipTuple | None]) -> Renewal:
         removed = tuple((subject, False) for subject, one in subjects.items() if one is None)
@@ -106,7 +115,7 @@ class TupleIndex:
         return Renewal(_IN_CONTEXT, object_, None, removed, added)
 
     def _renewal(self, kind: str, object_: str, subjects: Mapping[str, RelationshipTuple | None]) -> Renewal:
-        before = self.tables[kind].get(object_, EMPTY)
+        before = self.rows.get((object_, kind.partition("#")[2]), EMPTY)
         direct, usersets = dict(before.direct), dict(before.usersets)
         for subject, one in subjects.items():
             direct.pop(subject, None)
@@ -131,8 +140,8 @@ class TupleIndex:
         subject = only_subject(row)
         if subject is None:
             return row
-        if len(self._alike) > self._alike_limit:
-            self._alike = {}
+        if len(self._alike) + len(self._records) > self._limit:
+            self._alike, self._records = {}, {}
         return self._alike.setdefault(subject, row)
 
     def _lead_back(

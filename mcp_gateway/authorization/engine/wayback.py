@@ -6,16 +6,22 @@ Whether Mira is in `everybody` is asked from Mira upwards: her few teams, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple, TypeAlias
 
-_Names: TypeAlias = str | list[str]
-"""Mostly it is one, and then there is no list."""
+_Table: TypeAlias = dict[str, str | list[str]]
+"""Mostly a subject has one name, and then there is no list."""
 
-_Table: TypeAlias = dict[str, _Names]
+_Sets: TypeAlias = dict[str, str | set[str]]
+"""The same where names are compared with other names: sets compare without looking at the strings."""
+
+_NOBODY: frozenset[str] = frozenset()
 
 _KEPT_USERSETS = 200_000
 """Of all closures that are kept together; about 20 MB."""
+
+_FEW_GROUPS, _WIDE = 64, 20_000
+"""Groups of a subject, and usersets above them in all, that are put together from what each group leads to."""
 
 
 class Tracked(NamedTuple):
@@ -30,16 +36,28 @@ class Tracked(NamedTuple):
 class Closure(NamedTuple):
     """The usersets a subject is in, as `group:eng#member`."""
 
-    sure: Mapping[str, int]
-    """Without any condition; with the number of steps it takes."""
-    possible: Mapping[str, int]
-    """All of `sure`, and where conditions would have to hold; the number says nothing."""
+    sure: Set[str]
+    """Without any condition."""
+    possible: Set[str]
+    """All of `sure`, and where conditions would have to hold."""
+    steps: int
+    """No more than so many lead to any that is sure."""
 
 
 class WayBack:
     """Kept by the index."""
 
-    __slots__ = ("_closures", "_conditional", "_kept", "_narrowing", "_plain", "_suffixes", "tracked")
+    __slots__ = (
+        "_above",
+        "_closures",
+        "_conditional",
+        "_kept",
+        "_narrowing",
+        "_plain",
+        "_suffixes",
+        "_unknown",
+        "tracked",
+    )
 
     def __init__(self, tracked: Tracked) -> None:
         self.tracked = tracked
@@ -50,12 +68,13 @@ class WayBack:
         """Subject -> usersets it is in without a condition."""
         self._conditional: _Table = {}
         """Subject -> usersets it is in as long as a condition holds."""
-        self._narrowing: dict[tuple[str, str], _Table] = {one: {} for one in tracked.narrowing}
-        """Subject -> usersets that can count for it, whether its own tuple has a condition or not.
-
-        A userset nobody knows the members of, such as `tenant:acme#member`, stands there by its kind.
-        """
+        self._narrowing: dict[tuple[str, str], _Sets] = {one: {} for one in tracked.narrowing}
+        """Subject -> usersets that can count for it, whether its own tuple has a condition or not."""
+        self._unknown: dict[tuple[str, str], _Table] = {one: {} for one in tracked.narrowing}
+        """Kind of a userset nobody knows the members of, such as `tenant#member` -> the same, once for each of them."""
         self._closures: dict[str, Closure] = {}
+        self._above: dict[str, Closure] = {}
+        """Userset -> what its members are in besides."""
         self._kept = 0
 
     def keeps(self, kind: str) -> bool:
@@ -66,7 +85,11 @@ class WayBack:
     ) -> None:
         """`name` may give a string that stands in memory already for one that says the same."""
         for suffix in self._suffixes.get(kind, ()):
-            _add(self._narrowing[kind, suffix], self._known_as(subject), name(object_ + suffix))
+            known_as = self._known_as(subject)
+            if known_as == subject:
+                _include(self._narrowing[kind, suffix], subject, name(object_ + suffix))
+            else:
+                _add(self._unknown[kind, suffix], known_as, name(object_ + suffix))
         if kind in self.tracked.memberships:
             _add(
                 self._conditional if conditional else self._plain, subject, name(f"{object_}#{kind.partition('#')[2]}")
@@ -74,28 +97,34 @@ class WayBack:
 
     def remove(self, kind: str, object_: str, subject: str, *, conditional: bool) -> None:
         for suffix in self._suffixes.get(kind, ()):
-            _remove(self._narrowing[kind, suffix], self._known_as(subject), object_ + suffix)
+            known_as = self._known_as(subject)
+            if known_as == subject:
+                _exclude(self._narrowing[kind, suffix], subject, object_ + suffix)
+            else:
+                _remove(self._unknown[kind, suffix], known_as, object_ + suffix)
         if kind in self.tracked.memberships:
             _remove(self._conditional if conditional else self._plain, subject, f"{object_}#{kind.partition('#')[2]}")
 
-    def narrowed(self, kind: str, suffix: str, subject: str) -> Sequence[str]:
+    def narrowed(self, kind: str, suffix: str, subject: str) -> Set[str]:
         """The usersets that can count for `subject` by what is written for it in `kind`."""
-        names = self._narrowing[kind, suffix].get(subject, ())
-        return (names,) if isinstance(names, str) else names
+        names = self._narrowing[kind, suffix].get(subject, _NOBODY)
+        return {names} if isinstance(names, str) else names
 
-    def narrowed_by_any(self, kind: str, suffix: str, subjects: Iterable[str]) -> list[str]:
-        found: list[str] = []
+    def narrowed_by_any(self, kind: str, suffix: str, subjects: Iterable[str], unknown: Iterable[str]) -> Set[str]:
+        found = {name for one in unknown for name in _names(self._unknown[kind, suffix], one)}
         for names in map(self._narrowing[kind, suffix].get, subjects):
             if isinstance(names, str):
-                found.append(names)
+                found.add(names)
             elif names is not None:
-                found += names
+                found |= names
         return found
 
     def content(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
         """All of it, in an order that does not depend on how it came there."""
+        tables: dict[str, Mapping[str, str | Collection[str]]]
         tables = {"plain": self._plain, "conditional": self._conditional}
         tables |= {" ".join(one): table for one, table in self._narrowing.items()}
+        tables |= {" ".join((*one, "unknown")): table for one, table in self._unknown.items()}
         return {
             kind: {subject: [names] if isinstance(names, str) else sorted(names) for subject, names in table.items()}
             for kind, table in tables.items()
@@ -122,23 +151,71 @@ class WayBack:
 
     def forget_closures(self) -> None:
         self._closures = {}
+        self._above = {}
         self._kept = 0
 
     def _closure(self, subject: str, wildcard: str, added: Sequence[str]) -> Closure:
-        plain, conditional = self._plain, self._conditional
-        sure = dict.fromkeys(added, 1)
-        _climb((subject, wildcard), plain, sure, steps=0)
-        _climb(added, plain, sure, steps=1)
-        level = [subject, wildcard, *sure]
-        if conditional.keys().isdisjoint(level):
-            return Closure(sure, sure)
-        possible = dict(sure)
-        while level:
+        plain = [*_names(self._plain, subject), *_names(self._plain, wildcard), *added]
+        conditional = [*_names(self._conditional, subject), *_names(self._conditional, wildcard)]
+        if len(plain) + len(conditional) > _FEW_GROUPS:
+            return self._climbed(plain, conditional)
+        certain = [self._above.get(name) or self._keep_above(name) for name in plain]
+        above = [*certain, *[self._above.get(name) or self._keep_above(name) for name in conditional]]
+        if sum([len(one.possible) for one in above]) > _WIDE:
+            return self._climbed(plain, conditional)
+        sure = set(plain).union(*[one.sure for one in certain])
+        steps = 1 + max([one.steps for one in certain], default=0)
+        if not conditional and all(one.possible is one.sure for one in certain):
+            return Closure(sure, sure, steps)
+        return Closure(sure, sure.union(conditional, *[one.possible for one in above]), steps)
+
+    def _keep_above(self, userset: str) -> Closure:
+        """All that a member of `userset` is in because of it."""
+        found = self._climbed(_names(self._plain, userset), _names(self._conditional, userset))
+        self._above[userset] = found
+        self._kept += len(found.possible) + 1
+        return found
+
+    def _climbed(self, plain: Iterable[str], conditional: Iterable[str]) -> Closure:
+        """Of somebody for whom just these are written."""
+        sure = dict.fromkeys(plain, 1)
+        _climb(list(sure), self._plain, sure)
+        possible = sure | dict.fromkeys(conditional, 1)
+        _climb(list(possible)[len(sure) :], self._plain, possible)
+        level = list(possible)
+        while not self._conditional.keys().isdisjoint(level):
             known = len(possible)
-            _climb(level, conditional, possible, steps=0)
-            _climb(list(possible)[known:], plain, possible, steps=0)
+            _climb(level, self._conditional, possible)
+            _climb(list(possible)[known:], self._plain, possible)
             level = list(possible)[known:]
-        return Closure(sure, possible)
+        names = frozenset(sure)
+        everything = names if len(possible) == len(sure) else frozenset(possible)
+        return Closure(names, everything, max(sure.values(), default=0))
+
+
+def _names(table: _Table, subject: str) -> Sequence[str]:
+    names = table.get(subject, ())
+    return (names,) if isinstance(names, str) else names
+
+
+def _include(table: _Sets, subject: str, name: str) -> None:
+    before = table.get(subject)
+    if before is None:
+        table[subject] = name
+    elif isinstance(before, str):
+        table[subject] = {before, name}
+    else:
+        before.add(name)
+
+
+def _exclude(table: _Sets, subject: str, name: str) -> None:
+    before = table[subject]
+    if isinstance(before, str):
+        del table[subject]
+        return
+    before.remove(name)
+    if len(before) == 1:
+        table[subject] = before.pop()
 
 
 def _add(table: _Table, subject: str, name: str) -> None:
@@ -161,20 +238,14 @@ def _remove(table: _Table, subject: str, name: str) -> None:
         table[subject] = before[0]
 
 
-def _climb(level: Iterable[str], table: _Table, found: dict[str, int], *, steps: int) -> None:
-    """Everything above `level` into `found`, each with the number of steps it takes."""
+def _climb(level: Iterable[str], table: _Table, found: dict[str, int]) -> None:
+    """Everything above `level`, which is one step away, into `found`, each with the number of steps it takes."""
+    steps = 1
     while level:
         steps += 1
         following: list[str] = []
         for names in map(table.get, level):
-            if names is None:
-                continue
-            if isinstance(names, str):
-                if names not in found:
-                    found[names] = steps
-                    following.append(names)
-                continue
-            for name in names:
+            for name in () if names is None else (names,) if isinstance(names, str) else names:
                 if name not in found:
                     found[name] = steps
                     following.append(name)

@@ -86,8 +86,7 @@ class _Path:
         return relation in self._model.relations.get(_type(parent), {}) and self._query.holds(relation, parent)
 
     def _row(self, object_: str, name: str) -> Row:
-        key = (object_, name)
-        return self._query.overlay.get(key) or self._query.rows.get(key) or EMPTY
+        return self._query.row((object_, name)) or EMPTY
 
 
 def _type(object_: str) -> str:

@@ -16,6 +16,7 @@ from mcp_gateway.administration import imports
 from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.model import subject_kind
+from mcp_gateway.authorization.engine.overlay import overlay_of
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.rows import EMPTY, Key, Row
 from mcp_gateway.authorization.engine.tuples import TupleIndex
@@ -57,8 +58,8 @@ ids = st.one_of(
 
 
 def _query(index: TupleIndex, subject: str) -> Query:
-    overlay: dict[Key, Row] = {(AGENT, "in_context"): Row({subject: None}, EMPTY.usersets)}
-    return Query(PROGRAM, index, subject, Circumstances(NOW, {}), overlay)
+    said: dict[Key, Row] = {(AGENT, "in_context"): Row({subject: None}, EMPTY.usersets)}
+    return Query(PROGRAM, index, subject, Circumstances(NOW, {}), overlay_of(index.places, index.tables, said))
 
 
 def _callers(index: TupleIndex) -> list[str]:

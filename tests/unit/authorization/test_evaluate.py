@@ -10,6 +10,7 @@ import pytest
 from mcp_gateway.authorization.engine.conditions import Circumstances, Undecidable
 from mcp_gateway.authorization.engine.evaluate import compile_program
 from mcp_gateway.authorization.engine.model import compile_model
+from mcp_gateway.authorization.engine.overlay import NOTHING
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.storage.relationships import Condition, RelationshipTuple
@@ -45,7 +46,7 @@ def _holds(model: str, rows: Iterable[str | RelationshipTuple], question: str, *
     index = TupleIndex(compiled)
     index.load(row(one) if isinstance(one, str) else one for one in rows)
     program = compile_program(compiled)
-    return Query(program, index, subject, Circumstances(None, context), {}).holds(relation, object_)
+    return Query(program, index, subject, Circumstances(None, context), NOTHING).holds(relation, object_)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_no_inside_a_cycle_is_not_kept_for_another_path() -> None:
     compiled = compile_model(GROUPS)
     index = TupleIndex(compiled)
     index.load(map(row, rows))
-    query = Query(compile_program(compiled), index, "user:a", Circumstances(None, {}), {})
+    query = Query(compile_program(compiled), index, "user:a", Circumstances(None, {}), NOTHING)
     assert [query.holds("member", f"group:{name}") for name in "ghkg"] == [True, True, True, True]
 
 
