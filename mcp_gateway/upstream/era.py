@@ -1,7 +1,7 @@
 """Which era an upstream speaks: probed once, remembered, asked again only on a contradiction.
 
-    server/discover ──result, or an error only modern servers know──▶ modern
-                    └─HTTP 400/404/405, or any other JSON-RPC error──▶ legacy
+    server/discover ──versions, or an error only modern servers know──▶ modern
+                    └─HTTP 400/404/405, or anything else in JSON-RPC──▶ legacy
 
 A refusal to talk at all (401, 403, 429, 5xx, no connection) says nothing and is raised.
 """
@@ -58,8 +58,14 @@ class EraMemory:
 
 def era_of(status: int, message: Message | None) -> Era | None:
     """What an answer to `server/discover` says; None when it says nothing."""
-    if message is not None and "result" in message:
-        return Era.MODERN
+    match message:
+        case {"result": {"supportedVersions": list()}}:
+            return Era.MODERN
+        case {"result": _}:
+            # Some servers answer whatever they do not know with an empty result.
+            return Era.LEGACY
+        case _:
+            pass
     code = error_code(message)
     if code in _MODERN_ONLY or (code == METHOD_NOT_FOUND and status == 404):
         return Era.MODERN
