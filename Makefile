@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PYTEST_ARGS ?=
+CONFORMANCE_ARGS ?=
 
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml
 	@echo "Installing into .venv: about a minute, only when the lock files have changed."
@@ -34,8 +35,8 @@ check: .venv/.ready ## formatting, lint, types and import contracts
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-conformance: node ## the official MCP suite through a signed-in gateway, both revisions
-	@$(BIN)/python -m tests.conformance.run
+conformance: node ## the official MCP suite: three revisions, tasks, across eras, and as a client of upstreams
+	@$(BIN)/python -m tests.conformance.run $(CONFORMANCE_ARGS)
 
 authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under grade A
 	@$(BIN)/python -m tests.conformance.authlab

@@ -1,7 +1,8 @@
-"""`python -m tests.conformance.run`: the official MCP suite through a signed-in gateway, both revisions.
+"""`python -m tests.conformance.run`: the official MCP suite, to the fixture server and through a signed-in gateway.
 
-`--direct` judges the fixture server alone. The last line is one JSON object: revision to
-passed, failed (unexpected) and expected checks. Exit code 0 means every verdict is good.
+What the fixture server passes alone, it has to pass through the gateway, whatever the eras of the
+client and the upstream. The last line is one JSON object: cell to passed, failed (unexpected) and
+expected checks; cells that begin with `direct` are the control. Exit code 0 means every verdict is good.
 """
 
 from __future__ import annotations
@@ -12,48 +13,47 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conformance.verdict import REQUIRED, REVISIONS, Verdict, expected_failures, extensions, judge, read_results
-from tests.support.gateway import http_entry, install
+from examples.conformance.eras import Era
+from tests.conformance.cells import CELLS, RUNS, Cell, Run
+from tests.conformance.upstream_leg import judged_as_a_client
+from tests.conformance.verdict import Check, Verdict, expected_failures, extensions, judge, read_results
+from tests.support.gateway import CommandFailed, http_entry, install
 from tests.support.node import FOLDER as NODE_FOLDER
 from tests.support.node import Node, find
-from tests.support.processes import ROOT, free_port, listening, running
+from tests.support.processes import ROOT, ProcessFailed, free_port, listening, running
 
 SUITE = NODE_FOLDER / "node_modules/@modelcontextprotocol/conformance"
+EXPECTED = Path(__file__).with_name("expected-failures.yml")
 AGENT = "conformance"
 USER = "judge"
-_RUN_SECONDS = 240
+CLIENT = "upstream leg"
+_RUN_SECONDS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the suite is pointed, and how it gets a fresh token, if it needs one."""
+    """Where the suite is pointed, and the environment that gives it a token, if it needs one."""
 
     url: str
     environment: Mapping[str, str]
-    lists_apply: bool
 
 
 @contextlib.contextmanager
-def fixtures() -> Generator[str]:
+def fixtures(era: Era = "both") -> Generator[str]:
     """The fixture server; yields its MCP endpoint."""
     port = free_port()
-    with running([sys.executable, "-m", "examples.conformance", "--port", str(port)], ready=listening(port)):
+    command = [sys.executable, "-m", "examples.conformance", "--port", str(port), "--era", era]
+    with running(command, ready=listening(port)):
         yield f"http://127.0.0.1:{port}/mcp"
 
 
 @contextlib.contextmanager
-def direct(node: Node) -> Generator[Target]:
-    with fixtures() as url:
-        yield Target(url, node.environment(), lists_apply=False)
-
-
-@contextlib.contextmanager
-def through_the_gateway(node: Node, folder: Path) -> Generator[Target]:
-    with fixtures() as upstream:
+def through_the_gateway(node: Node, folder: Path, era: Era) -> Generator[Target]:
+    with fixtures(era) as upstream:
         entry = http_entry("fixtures", upstream, sessions="per_principal")
         gateway = install(folder, registry={"fixtures": entry})
         gateway.add_user(USER, calls="fixtures")
@@ -61,15 +61,13 @@ def through_the_gateway(node: Node, folder: Path) -> Generator[Target]:
         with gateway.serving():
             gateway.wait_for_tools("fixtures", count=5)
             token = gateway.token(user=USER, agent=AGENT, server="fixtures")
-            environment = node.environment(bearer=token, origin=gateway.origin)
-            yield Target(gateway.endpoint("fixtures"), environment, lists_apply=True)
+            yield Target(gateway.endpoint("fixtures"), node.environment(bearer=token, origin=gateway.origin))
 
 
-def judged(node: Node, target: Target, revision: str, *, results: Path) -> Verdict:
-    """Run the suite's requirement set of one revision and read what it found."""
-    command = node.package("conformance", "server", "--url", target.url, "--requirements", revision, "-o", str(results))
+def results(node: Node, target: Target, run: Run, *, folder: Path) -> tuple[Check, ...]:
+    """Run the suite and read what it found."""
     done = subprocess.run(
-        command,
+        node.package("conformance", "server", "--url", target.url, *run.arguments, "-o", str(folder)),
         env=dict(target.environment),
         cwd=ROOT,
         capture_output=True,
@@ -77,48 +75,97 @@ def judged(node: Node, target: Target, revision: str, *, results: Path) -> Verdi
         timeout=_RUN_SECONDS,
         check=False,
     )
-    if not results.is_dir():
-        sys.exit(f"the suite left no results for {revision}:\n{(done.stdout + done.stderr)[-4000:]}")
-    required = REQUIRED[revision]
-    file = Path(__file__).with_name(f"expected-failures-{revision}.yml")
-    return judge(
-        read_results(results, leave_out=extensions(SUITE / f"requirements/{revision}.yaml")),
-        expected=expected_failures(file, required=required) if target.lists_apply else (),
-        required=required,
-    )
+    if not folder.is_dir():
+        sys.exit(f"the suite left no results in {folder}:\n{(done.stdout + done.stderr)[-4000:]}")
+    return read(folder, run)
 
 
-def report(revision: str, verdict: Verdict) -> None:
-    print(f"{revision}: {verdict.passed} passed, {len(verdict.failed)} failed, {len(verdict.expected)} expected")
+def read(folder: Path, run: Run) -> tuple[Check, ...]:
+    if run.scenarios is not None:
+        return read_results(folder, only=run.scenarios)
+    return read_results(folder, leave_out=extensions(SUITE / "requirements/2026-07-28.yaml"))
+
+
+class Judge:
+    """Runs each distinct start of the suite once, and keeps verdicts by the name of their cell."""
+
+    def __init__(self, node: Node, folder: Path) -> None:
+        self.verdicts: dict[str, Verdict] = {}
+        self._node = node
+        self._folder = folder
+        self._expected = expected_failures(EXPECTED)
+        self._controls: dict[Run, tuple[Check, ...]] = {}
+
+    def control(self, runs: Sequence[Run]) -> None:
+        """Judge the fixture server alone, in every run that the cells compare with."""
+        for run in runs:
+            folder = self._folder / "direct" / run.revision
+            if folder.is_dir():
+                self._controls[run] = read(folder, run)
+            else:
+                with fixtures() as url:
+                    target = Target(url, self._node.environment())
+                    self._controls[run] = results(self._node, target, run, folder=folder)
+            self._say(f"direct {'tasks' if run.scenarios else run.revision}", self._controls[run])
+
+    def cell(self, cell: Cell) -> None:
+        # A gateway for each start of the suite, so that what one leaves behind cannot help or hurt another.
+        folder = self._folder / f"{cell.run.revision}-{cell.upstream}"
+        if folder.is_dir():
+            found = read(folder, cell.run)
+        else:
+            try:
+                with through_the_gateway(self._node, folder.with_suffix(".gateway"), cell.upstream) as target:
+                    found = results(self._node, target, cell.run, folder=folder)
+            except (CommandFailed, ProcessFailed, TimeoutError) as exc:
+                found = (Check("the gateway", "starts", "FAILURE", str(exc)),)
+        self._say(cell.name, found, control=self._controls[cell.run])
+
+    def client(self) -> None:
+        self._say(CLIENT, judged_as_a_client(self._node, self._folder / "client"))
+
+    def _say(self, cell: str, checks: Sequence[Check], *, control: Sequence[Check] = ()) -> None:
+        self.verdicts[cell] = judge(checks, expected=self._expected.get(cell, ()), control=control)
+        report(cell, self.verdicts[cell])
+
+
+def report(cell: str, verdict: Verdict) -> None:
+    counts = verdict.counts()
+    print(f"{cell}: {counts['passed']} passed, {counts['failed']} failed, {counts['expected']} expected")
     for check in verdict.failed:
         print(f"  failed    {check.scenario}:{check.id}  {check.message[:200]}")
+    for check in verdict.lost:
+        print(f"  lost      {check.scenario}:{check.id} passes without the gateway")
     for check in verdict.expected:
         print(f"  expected  {check.scenario}:{check.id}")
     for entry in verdict.stale:
-        print(f"  stale     {entry} passes now; remove it from expected-failures-{revision}.yml")
-    for scenario in verdict.missing:
-        print(f"  missing   {scenario} is required and passed nothing")
+        print(f"  stale     {entry} passes now; remove it from {EXPECTED.name}")
+    sys.stdout.flush()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.run", description=__doc__)
-    parser.add_argument("--direct", action="store_true", help="judge the fixture server, without a gateway")
-    parser.add_argument("--keep", type=Path, help="keep the suite's result files in this folder")
+    parser.add_argument("--only", choices=["direct", "server", "client"], help="judge one part of it")
+    parser.add_argument("--cell", action="append", help="judge this cell only; may be repeated")
+    parser.add_argument("--keep", type=Path, help="keep the suite's result files in this new folder")
     options = parser.parse_args()
     node, missing = find()
     if node is None:
         sys.exit(f"{missing}; run `make node`")
+    if options.keep is not None and options.keep.exists():
+        sys.exit(f"{options.keep} exists; name a folder that does not")
     with tempfile.TemporaryDirectory(prefix="mcp-gateway-conformance-") as temporary:
-        results = options.keep or Path(temporary, "results")
-        verdicts: dict[str, Verdict] = {}
-        for revision in REVISIONS:
-            # A gateway each, so that one revision's state cannot help or hurt the other.
-            place = direct(node) if options.direct else through_the_gateway(node, Path(temporary, revision))
-            with place as target:
-                verdicts[revision] = judged(node, target, revision, results=results / revision)
-            report(revision, verdicts[revision])
-    print(json.dumps({revision: verdict.counts() for revision, verdict in verdicts.items()}))
-    if not all(verdict.good for verdict in verdicts.values()):
+        judge = Judge(node, options.keep or Path(temporary, "results"))
+        chosen = [cell for cell in CELLS if options.cell is None or cell.name in options.cell]
+        if options.only != "client":
+            judge.control(RUNS if options.cell is None else [cell.run for cell in chosen])
+        if options.only not in {"direct", "client"}:
+            for cell in chosen:
+                judge.cell(cell)
+        if options.only not in {"direct", "server"} and options.cell is None:
+            judge.client()
+    print(json.dumps({cell: verdict.counts() for cell, verdict in judge.verdicts.items()}))
+    if not all(verdict.good for verdict in judge.verdicts.values()):
         sys.exit(1)
 
 

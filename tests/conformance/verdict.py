@@ -1,5 +1,6 @@
-"""From the suite's result files and our list of expected failures to a verdict. Pure but for reading files.
+"""From the suite's result files, a control and the expected failures to a verdict. Pure but for reading files.
 
+The control is the same run without the gateway: whatever passes there has to pass through the gateway.
 The suite's own exit code is not used: it leaves scenarios unscored that we want to pass.
 """
 
@@ -14,31 +15,7 @@ from typing import Any
 
 import yaml
 
-REVISIONS = ("2025-11-25", "2026-07-28")
-
-_BOTH = frozenset(
-    {
-        "tools-list",
-        "tools-call-simple-text",
-        "tools-call-image",
-        "tools-call-audio",
-        "tools-call-embedded-resource",
-        "tools-call-mixed-content",
-        "tools-call-error",
-        "tools-call-with-progress",
-        "json-schema-2020-12",
-        "dns-rebinding-protection",
-        "server-sse-multiple-streams",
-    }
-)
-REQUIRED: Mapping[str, frozenset[str]] = {
-    "2025-11-25": _BOTH | {"server-initialize", "ping", "server-session-lifecycle"},
-    "2026-07-28": _BOTH | {"server-stateless", "http-header-validation", "http-custom-header-server-validation"},
-}
-"""Scenarios that pass, whatever the list of expected failures says."""
-_PARTIAL = frozenset({"server-stateless"})
-"""Required, but single checks of methods the gateway does not have may be listed."""
-_FOLDER = re.compile(r"^server-(?P<scenario>.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$")
+_FOLDER = re.compile(r"^(?:server-)?(?P<scenario>.+)-\d{4}-\d{2}-\d{2}T[\d-]+Z$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +44,56 @@ class Verdict:
     expected: tuple[Check, ...]
     stale: tuple[str, ...]
     """Listed, but they pass now."""
-    missing: tuple[str, ...]
-    """Required scenarios without a single passed check."""
+    lost: tuple[Check, ...]
+    """They pass in the control and do not fail here, but do not pass either."""
 
     @property
     def good(self) -> bool:
-        return self.passed > 0 and not (self.failed or self.stale or self.missing)
+        return self.passed > 0 and not (self.failed or self.stale or self.lost)
 
     def counts(self) -> dict[str, int]:
         return {
             "passed": self.passed,
-            "failed": len(self.failed) + len(self.missing) + len(self.stale),
+            "failed": len(self.failed) + len(self.lost) + len(self.stale),
             "expected": len(self.expected),
         }
 
 
-def judge(checks: Sequence[Check], *, expected: Iterable[str], required: Iterable[str]) -> Verdict:
+def judge(checks: Sequence[Check], *, expected: Iterable[str] = (), control: Iterable[Check] = ()) -> Verdict:
     listed = set(expected)
+    passing = {check.names[1] for check in checks if check.status == "SUCCESS"}
     failures = [check for check in checks if check.failed]
-    excused = [check for check in failures if listed & set(check.names)]
-    passing = {check.scenario for check in checks if check.status == "SUCCESS"}
+    seen = {check.names[1] for check in failures}
+    absent = [check for check in _unique(control) if check.names[1] not in passing | seen]
+    excused = [check for check in (*failures, *absent) if listed & set(check.names)]
     used = {name for check in excused for name in check.names}
     return Verdict(
         passed=sum(check.status == "SUCCESS" for check in checks),
         failed=tuple(check for check in failures if check not in excused),
         expected=tuple(excused),
         stale=tuple(sorted(listed - used)),
-        missing=tuple(sorted(set(required) - passing)),
+        lost=tuple(check for check in absent if check not in excused),
     )
 
 
-def read_results(folder: Path, *, leave_out: Iterable[str] = ()) -> list[Check]:
-    """Every check of a run, but for the scenarios left out."""
-    skipped = set(leave_out)
+def _unique(control: Iterable[Check]) -> Iterable[Check]:
+    """One of each check that passed; some are made once per request."""
+    return {check.names[1]: check for check in control if check.status == "SUCCESS"}.values()
+
+
+def read_results(
+    folder: Path, *, only: Iterable[str] | None = None, leave_out: Iterable[str] = ()
+) -> tuple[Check, ...]:
+    """Every check of a run: of the scenarios in `only`, or of all but those left out."""
+    chosen, skipped = None if only is None else set(only), set(leave_out)
     checks: list[Check] = []
-    for results in sorted(folder.glob("server-*/checks.json")):
+    for results in sorted(folder.glob("*/checks.json")):
         named = _FOLDER.match(results.parent.name)
-        if named is not None and named["scenario"] not in skipped:
-            rows: list[dict[str, Any]] = json.loads(results.read_text(encoding="utf-8"))
-            checks += [_check(named["scenario"], row) for row in rows]
-    return checks
+        if named is None or (named["scenario"] in skipped if chosen is None else named["scenario"] not in chosen):
+            continue
+        rows: list[dict[str, Any]] = json.loads(results.read_text(encoding="utf-8"))
+        checks += [_check(named["scenario"], row) for row in rows]
+    return tuple(checks)
 
 
 def _check(scenario: str, row: Mapping[str, Any]) -> Check:
@@ -119,12 +106,11 @@ def extensions(requirements: Path) -> frozenset[str]:
     return frozenset(row["scenario"] for row in unscored if row["reason"] == "extension")
 
 
-def expected_failures(file: Path, *, required: Iterable[str]) -> tuple[str, ...]:
-    """Raises ValueError when the file excuses something that is required."""
-    written: dict[str, list[str] | None] = yaml.safe_load(file.read_text(encoding="utf-8"))
-    listed = written["server"] or []
-    for entry in listed:
-        scenario, _, check = entry.partition(":")
-        if scenario in set(required) and not (check and scenario in _PARTIAL):
-            raise ValueError(f"{file.name}: {entry} is required and cannot be an expected failure")
-    return tuple(listed)
+def expected_failures(file: Path) -> dict[str, dict[str, str]]:
+    """Cell to entry to the sentence that makes it so. Raises ValueError for an entry without one."""
+    written: dict[str, dict[str, str] | None] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    for cell, entries in written.items():
+        for entry, reason in (entries or {}).items():
+            if not str(reason or "").strip():
+                raise ValueError(f"{file.name}: {cell}: {entry} says no reason")
+    return {cell: dict(entries or {}) for cell, entries in written.items()}
