@@ -6,6 +6,7 @@
     │   ├── InsufficientScope       403: the token may not reach this far
     │   ├── BadRequest              400/404/413/...: malformed, mismatching, unknown method, unknown session
     │   ├── InvalidArguments        the arguments do not fit the schema
+    │   ├── UnknownState            what came back with a retry is not ours, or not for it
     │   ├── Declined                asked by the upstream, the client did not answer
     │   └── LimitExceeded           too much at once
     ├── AccessDenied                a Decision said no (carries it)
@@ -106,6 +107,12 @@ class InvalidArguments(CallerError):
         super().__init__(f"argument {location or '/'} breaks `{rule}` of the input schema")
         self.location = location
         self.rule = rule
+
+
+class UnknownState(CallerError):
+    """A `requestState` that is foreign, altered, expired, for another request or made up: one refusal for all."""
+
+    code = "state.invalid"
 
 
 class Declined(CallerError):

@@ -33,10 +33,11 @@ from mcp_gateway.errors import (
     InsufficientScope,
     Unauthenticated,
     Unavailable,
+    UnknownState,
 )
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
-from mcp_gateway.model.call import Answer, Caller, Permit, Request
+from mcp_gateway.model.call import Again, Answer, Caller, Era, Forward, Permit, Request
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject, Kind, Tool
@@ -144,7 +145,13 @@ class Gateway:
             return Offer(kind, listing.tools, visible.ids, generation, self.authorization.depends)
 
     async def call_tool(
-        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], caller: Caller
+        self,
+        request: Request,
+        principal: Principal,
+        name: str,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        again: Again | None = None,
     ) -> Answer:
         """Decide, and only then forward. Raises what `errors.PUBLIC` can render."""
         async with self.journal.entry(request, "tools/call", principal, arguments) as entry:
@@ -153,24 +160,45 @@ class Gateway:
                 principal, tool, arguments, now=time.time(), request=request
             )
             permit = admit(request, principal, tool, arguments, decision)
-            answer = await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward))
+            forward = self.upstreams.forward
+            if again is not None:
+                permit, forward = self._resumed(entry, permit, again)
+            answer = await self.guards.run(permit, caller, entry.recorded(forward))
             return self._handed_over(permit, answer)
 
     async def get_prompt(
-        self, request: Request, principal: Principal, name: str, arguments: Mapping[str, Any], caller: Caller
+        self,
+        request: Request,
+        principal: Principal,
+        name: str,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        again: Again | None = None,
     ) -> Answer:
         """The prompt with its arguments filled in."""
         async with self.journal.entry(request, "prompts/get", principal, arguments) as entry:
             entry.tool = prompt = self.catalog.resolve(request.endpoint, name, Kind.PROMPT)
             params = {"name": prompt.name, "arguments": arguments}
-            return await self._use(entry, request, principal, prompt, arguments, "prompts/get", params, caller)
+            return await self._use(entry, request, principal, prompt, arguments, "prompts/get", params, caller, again)
 
-    async def read_resource(self, request: Request, principal: Principal, uri: str, caller: Caller) -> Answer:
+    async def read_resource(
+        self, request: Request, principal: Principal, uri: str, caller: Caller, again: Again | None = None
+    ) -> Answer:
         """A listed resource, one that a template describes, or one that a result linked to."""
         async with self.journal.entry(request, "resources/read", principal, {"uri": uri}) as entry:
             item, own, arguments = self.readable(request, principal, uri)
             entry.tool = item
-            return await self._use(entry, request, principal, item, arguments, "resources/read", {"uri": own}, caller)
+            params = {"uri": own}
+            return await self._use(entry, request, principal, item, arguments, "resources/read", params, caller, again)
+
+    async def make(self, principal: Principal, called: Called, caller: Caller, again: Again | None) -> Answer:
+        """A request that may be made again, when its client was asked something on the way."""
+        request, kind, name, arguments = called
+        if kind is Kind.TOOL:
+            return await self.call_tool(request, principal, name, arguments, caller, again)
+        if kind is Kind.PROMPT:
+            return await self.get_prompt(request, principal, name, arguments, caller, again)
+        return await self.read_resource(request, principal, name, caller, again)
 
     async def complete(self, request: Request, principal: Principal, asked: Completion, caller: Caller) -> Answer:
         """Suggestions for an argument of a prompt or template that `principal` may use."""
@@ -214,18 +242,33 @@ class Gateway:
         method: str,
         params: Mapping[str, Any],
         caller: Caller,
+        again: Again | None = None,
     ) -> Answer:
         """What follows once it is known what the request is about."""
         entry.decision = decision = await self.authorization.decide(
             principal, item, arguments, now=time.time(), request=request
         )
         permit = replace(admit(request, principal, item, arguments, decision), method=method, params=params)
-        return self._handed_over(permit, await self.guards.run(permit, caller, entry.recorded(self.upstreams.forward)))
+        forward = self.upstreams.forward
+        if again is not None:
+            permit, forward = self._resumed(entry, permit, again)
+        return self._handed_over(permit, await self.guards.run(permit, caller, entry.recorded(forward)))
+
+    def _resumed(self, entry: Entry, permit: Permit, again: Again) -> tuple[Permit, Forward]:
+        """The permit with what its client brought back, and where it goes; raises UnknownState."""
+        if again.item is not None and again.item != permit.tool.id:
+            raise UnknownState("the name belongs to something else by now")
+        if again.began is not None:
+            entry.note(resumes=again.began)
+        params = permit.params or {"name": permit.tool.name, "arguments": permit.arguments}
+        return replace(permit, params={**params, **again.params}), again.forward or self.upstreams.forward
 
     def _handed_over(self, permit: Permit, answer: Answer) -> Answer:
         """`answer` in the endpoint's names; what it links to can be read from now on."""
         found, server = answer.result, permit.tool.server
         merged = permit.request.endpoint is None
+        if _asks_back(permit, answer):
+            return replace(answer, item=permit.tool)
         if found is None:
             return replace(answer, error=shown.error(answer.error or {}, self._renamed(server))) if merged else answer
         if linked := shown.blocks(found):
@@ -284,6 +327,14 @@ class Gateway:
         who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience, "name": name}
         await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
+    def may_ask(self, principal: Principal, called: Called) -> Tool | None:
+        """What `called` is for, if its upstream asks while it works on it, as those of the session era do."""
+        try:
+            item, _ = self._about(principal, called)
+        except AccessDenied:
+            return None
+        return item if self.upstreams.asks(item.server) else None
+
     def asker(self, principal: Principal, called: Called) -> str | None:
         """The server that `called` reached, where the endpoint alone does not say it."""
         return None if called[0].endpoint else self._about(principal, called)[0].server
@@ -294,6 +345,13 @@ class Gateway:
     async def follow(self) -> None:
         """See every change that was acknowledged by now."""
         await self.feed.keep_up()
+
+
+def _asks_back(permit: Permit, answer: Answer) -> bool:
+    if answer.result is not None:
+        return answer.result.get("resultType") == "input_required"
+    # A page to visit first (MCP 2025-11-25 client/elicitation); a client of that era knows the error itself.
+    return permit.request.era is Era.MODERN and (answer.error or {}).get("code") == -32042
 
 
 async def _refusal(check: Awaitable[None]) -> GatewayError | None:

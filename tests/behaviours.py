@@ -1416,4 +1416,39 @@ PROMISES: tuple[Promise, ...] = (
         "design §10; RFC 6901",
         "flow/test_openapi_upstream.py::test_a_document_that_is_broken_changes_nothing_and_says_where",
     ),
+    Promise(
+        "Every kind of question is answered in every cell.",
+        "MCP 2026-07-28 basic/patterns/mrtr; 2025-11-25 client/elicitation, sampling, roots",
+        "flow/test_questions.py::test_every_kind_of_question_is_answered_in_every_cell",
+    ),
+    Promise(
+        "Several questions and several rounds end in one answer.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_several_questions_and_several_rounds_end_in_one_answer",
+    ),
+    Promise(
+        "A refusal of the user is an answer too.",
+        "MCP 2025-11-25 client/elicitation",
+        "flow/test_questions.py::test_a_refusal_of_the_user_is_an_answer_too",
+    ),
+    Promise(
+        "A prompt may ask as a tool does.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_a_prompt_may_ask_as_a_tool_does",
+    ),
+    Promise(
+        "Who declared nothing is never asked.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_who_declared_nothing_is_never_asked",
+    ),
+    Promise(
+        "At a server's own endpoint its question comes as it was put.",
+        "design.md §3",
+        "flow/test_questions.py::test_at_a_servers_own_endpoint_its_question_comes_as_it_was_put",
+    ),
+    Promise(
+        "The audit names what was asked and what came of it and never the words.",
+        "design.md §6",
+        "flow/test_questions.py::test_the_audit_names_what_was_asked_and_what_came_of_it_and_never_the_words",
+    ),
 )

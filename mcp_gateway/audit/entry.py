@@ -21,7 +21,7 @@ from typing import Any
 import anyio
 
 from mcp_gateway.audit import record
-from mcp_gateway.audit.outcome import Ending, Outcome, of_answer, of_broken_call, of_refusal
+from mcp_gateway.audit.outcome import Ending, Outcome, of_answer, of_broken_call, of_refusal, questions
 from mcp_gateway.audit.record import Fields
 from mcp_gateway.audit.writer import Writer
 from mcp_gateway.errors import AccessDenied, AuditUnavailable
@@ -175,7 +175,9 @@ class Entry:
         if self._sent:
             fields["upstream_us"] = (perf_counter_ns() - self._forwarded_at) // 1000
         if self._caller is not None and self._caller.asked:
-            self._named["questions"] = list(self._caller.asked)
+            self._named["answers"] = list(self._caller.asked)
+        if self._answer is not None and ending.outcome is Outcome.ASKED:
+            self._named["questions"] = questions(self._answer)
         return fields
 
     def _ending(self, tool: Tool, exc: BaseException | None) -> Ending:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 from mcp_gateway.errors import (
     AccessDenied,
@@ -43,6 +43,10 @@ class Outcome(StrEnum):
     ERROR = "error"
 
 
+_ASKABLE = ("elicitation/create", "sampling/createMessage", "roots/list")
+_MAX_NAMED = 32
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     outcome: Outcome
@@ -59,6 +63,16 @@ def of_answer(answer: Answer) -> Ending:
     if answer.result is not None and answer.result.get("resultType") == "input_required":
         return Ending(Outcome.ASKED)
     return Ending(Outcome.OK)
+
+
+def questions(answer: Answer) -> list[str]:
+    """What an answer asks back, by method alone."""
+    found: object = (answer.result or {}).get("inputRequests")
+    if not isinstance(found, dict):
+        return []
+    requests = cast("dict[str, object]", found).values()
+    methods = [cast("dict[str, object]", request).get("method") for request in requests if isinstance(request, dict)]
+    return [f"{method}: asked" for method in methods if method in _ASKABLE][:_MAX_NAMED]
 
 
 def of_refusal(error: BaseException) -> Ending:

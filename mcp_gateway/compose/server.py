@@ -34,9 +34,12 @@ from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import InFlight
 from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.looking import Looking
+from mcp_gateway.transport.parking import Parking
+from mcp_gateway.transport.rounds import Rounds
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.serving import serve as listen
 from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.transport.states import States
 from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks
 from mcp_gateway.upkeep import Upkeep
@@ -69,13 +72,16 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     await made.relationships.require()
     await _first_start(made)
     inflight = InFlight(settings.limits.concurrency)
+    parking = Parking(inflight)
     upkeep = _upkeep(made)
-    app, streams = await _application(made, inflight)
+    app, streams = await _application(made, inflight, parking)
     await upkeep.declare()
     await made.feed.catch_up()
+
     async with anyio.create_task_group() as tasks:
         _settle_memory()
         tasks.start_soon(inflight.run)
+        tasks.start_soon(parking.run)
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
         tasks.start_soon(streams.run)
@@ -89,7 +95,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
             port=settings.port,
             inflight=inflight,
             ready=ready,
-            stopping=partial(_close_streams, made, streams),
+            stopping=partial(_close_streams, made, streams, parking),
         )
         tasks.cancel_scope.cancel()
 
@@ -100,9 +106,10 @@ def _forget(made: Office, streams: Streams) -> None:
     streams.stir()
 
 
-def _close_streams(made: Office, streams: Streams) -> None:
+def _close_streams(made: Office, streams: Streams, parking: Parking) -> None:
     made.events.close()
     streams.close()
+    parking.close()
 
 
 def _settle_memory() -> None:
@@ -144,7 +151,7 @@ def _upkeep(made: Office) -> Upkeep:
     return upkeep
 
 
-async def _application(made: Office, inflight: InFlight) -> tuple[Application, Streams]:
+async def _application(made: Office, inflight: InFlight, parking: Parking) -> tuple[Application, Streams]:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
     ended, switches = EndedSessions(made.database), Switches(made.database)
@@ -169,6 +176,7 @@ async def _application(made: Office, inflight: InFlight) -> tuple[Application, S
         sessions=Sessions(sealer, end=ended.add, ended=ended.__contains__),
         pages=Pages(sealer),
         tasks=Tasks(sealer),
+        rounds=Rounds(States(sealer), parking),
         inflight=inflight,
         streams=streams,
         max_body_bytes=settings.limits.body_bytes,

@@ -15,6 +15,9 @@ _MODERN_ONLY = ("resultType", "ttlMs", "cacheScope")
 _NAMED_BY = {Kind.PROMPT: "name", Kind.RESOURCE: "uri", Kind.TEMPLATE: "uriTemplate"}
 _OLD_NOT_FOUND = -32002
 _INVALID_PARAMS = -32602
+_INVALID_REQUEST = -32600
+_MISSING_CAPABILITY = -32021
+"""Of the modern era (2026-07-28 basic/index)."""
 
 
 def call_result(result: JsonObject, *, client: Era) -> JsonObject:
@@ -50,6 +53,8 @@ def error(found: JsonObject, *, client: Era) -> JsonObject:
     """An upstream's error in the codes of the client's era (2026-07-28 basic/index: resource not found is -32602)."""
     if client is Era.MODERN and found.get("code") == _OLD_NOT_FOUND:
         return {**found, "code": _INVALID_PARAMS}
+    if client is Era.LEGACY and found.get("code") == _MISSING_CAPABILITY:
+        return {**found, "code": _INVALID_REQUEST}
     return found
 
 

@@ -24,10 +24,12 @@ from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.params import an_object, completion, text
 from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.rounds import Rounds
 from mcp_gateway.transport.session_states import SessionStates
 from mcp_gateway.transport.sessions import Session, Sessions
 from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks, renamed, require_extension
+from mcp_gateway.transport.turns import INPUT_REQUIRED, Turn, returned
 
 
 class Bridged(Protocol):
@@ -51,6 +53,7 @@ class Parts:
     sessions: Sessions
     pages: Pages
     tasks: Tasks
+    rounds: Rounds
     inflight: InFlight
     streams: Streams
     max_body_bytes: int
@@ -66,6 +69,7 @@ class Exchange:
     __slots__ = (
         "_asked_as",
         "_conversation",
+        "asked",
         "called",
         "endpoint",
         "era",
@@ -89,6 +93,7 @@ class Exchange:
         self.called: Called | None = None
         self._asked_as: Request | None = None
         self._conversation: Conversation | None = None
+        self.asked: Sequence[str] = ()
 
         self.headers: Mapping[str, str]
         self.principal: Principal
@@ -138,7 +143,12 @@ class Exchange:
         params = self.params
         name, arguments = text(params, "name"), an_object(params, "arguments")
         self.called = (request, Kind.TOOL, name, arguments)
-        answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self)
+        if self.era is Era.MODERN and (request.capabilities or "requestState" in params or "inputResponses" in params):
+            answer = await self._take(self.called)
+        else:
+            answer = await self.parts.gateway.call_tool(request, self.principal, name, arguments, self)
+            if answer.item is not None:
+                answer = await self.parts.rounds.asked_back(self._turn(self.called), self, answer)
         if answer.result is not None and answer.result.get("resultType") == "task":
             ref = self.parts.gateway.began(request, name, arguments)
             answer = replace(answer, result=self.parts.tasks.handed_out(answer.result, self.principal, ref))
@@ -156,16 +166,14 @@ class Exchange:
     async def get_prompt(self, request: Request) -> None:
         name, arguments = text(self.params, "name"), an_object(self.params, "arguments")
         self.called = (request, Kind.PROMPT, name, arguments)
-        await self._answer(
-            await self.parts.gateway.get_prompt(request, self.principal, name, arguments, self), bridge.plain_result
-        )
+        await self._answer(await self._take(self.called), bridge.plain_result)
 
     async def read_resource(self, request: Request) -> None:
         uri = text(self.params, "uri")
         self.called = (request, Kind.RESOURCE, uri, _NOTHING)
-        await self._answer(
-            await self.parts.gateway.read_resource(request, self.principal, uri, self), bridge.read_result
-        )
+        answer = await self._take(self.called)
+        asks = answer.result is not None and answer.result.get("resultType") == INPUT_REQUIRED
+        await self._answer(answer, bridge.plain_result if asks else bridge.read_result)
 
     async def complete(self, request: Request) -> None:
         asked = completion(self.params)
@@ -183,14 +191,29 @@ class Exchange:
         if key is None or not self.parts.states.mutes(key[0], message):
             await self.reply.notify(message)
 
-    @property
-    def asked(self) -> Sequence[str]:
-        return self._conversation.asked if self._conversation else ()
+    def _turn(self, called: Called) -> Turn:
+        return Turn(self.parts.gateway, self.principal, called)
+
+    async def _take(self, called: Called) -> Answer:
+        """The answer to a request whose client may be asked something on the way."""
+        turn, rounds = self._turn(called), self.parts.rounds
+        if self.era is Era.MODERN:
+            return await rounds.take(turn, self, returned(self.params))
+        answer = await turn.make(self)
+        return answer if answer.item is None else await rounds.asked_back(turn, self, answer)
+
+    def answered(self, facts: Sequence[str]) -> None:
+        self.asked = facts
 
     async def ask(self, method: str, params: Mapping[str, Any], /) -> Mapping[str, Any]:
         """Only a legacy client can be asked on the way; raises Declined."""
-        request, called = self._asked_as, self.called
-        if request is None or called is None or request.client_session is None:
+        if self.called is None:
+            raise Declined("this client cannot be asked on the way")
+        return await self.put(method, params, server=self.parts.gateway.asker(self.principal, self.called))
+
+    async def put(self, method: str, params: Mapping[str, Any], *, server: str | None) -> Mapping[str, Any]:
+        request = self._asked_as
+        if request is None or request.client_session is None:
             raise Declined("this client cannot be asked on the way")
         conversation = self._conversation
         if conversation is None:
@@ -201,7 +224,8 @@ class Exchange:
                 session=request.client_session,
                 capabilities=request.capabilities,
             )
-        result = await conversation.ask(method, params, server=self.parts.gateway.asker(self.principal, called))
+            self.asked = conversation.asked
+        result = await conversation.ask(method, params, server=server)
         await self._still_admitted()
         return result
 

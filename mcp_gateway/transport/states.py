@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mcp_gateway.errors import BadRequest, UpstreamProtocolError
+from mcp_gateway.errors import UnknownState, UpstreamProtocolError
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.turns import Turn
 
@@ -55,12 +55,8 @@ class States:
         return sealed
 
     def open(self, turn: Turn, sealed: str) -> State:
-        """Raises BadRequest `state.invalid`."""
+        """Raises UnknownState."""
         content = self._sealer.open(_PURPOSE, turn.binding, sealed, limit=MAX_STATE)
         if content is None:
-            raise unknown_state()
+            raise UnknownState
         return State(content["i"], content["r"], content["q"], content["u"], content["p"], content["a"])
-
-
-def unknown_state() -> BadRequest:
-    return BadRequest("params.requestState is not one of ours for this request or has expired", code="state.invalid")

@@ -7,16 +7,17 @@ MCP 2026-07-28 basic/patterns/mrtr: `tools/call`, `prompts/get` and `resources/r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import orjson
 
-from mcp_gateway.errors import BadRequest, UpstreamProtocolError
+from mcp_gateway.errors import BadRequest, GatewayError, UpstreamProtocolError
+from mcp_gateway.gateway import Called
 from mcp_gateway.model.call import Again, Answer, Caller, Request
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import JsonObject, Kind
+from mcp_gateway.model.tool import JsonObject, Tool
 
 INPUT_REQUIRED = "input_required"
 URL_REQUIRED = -32042
@@ -25,27 +26,50 @@ MAX_REQUESTS = 32
 _MAX_KEY = 256
 _INVALID_PARAMS = -32602
 
-Verb: TypeAlias = Callable[[Caller, Again | None], Awaitable[Answer]]
+
+class Core(Protocol):
+    """What the gateway does with a request that may be made again."""
+
+    async def make(self, principal: Principal, called: Called, caller: Caller, again: Again | None) -> Answer:
+        """Decide, record and forward it, each time it is made."""
+        ...
+
+    def may_ask(self, principal: Principal, called: Called) -> Tool | None: ...
+
+    async def ended(self, principal: Principal) -> GatewayError | None: ...
+
+    async def refused(self, principal: Principal, called: Called) -> GatewayError | None: ...
+
+    async def record_ended(
+        self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One request for one item; `verb` decides, records and forwards it, each time it is made."""
+    """One request for one item, by one principal."""
 
-    request: Request
+    core: Core
     principal: Principal
-    kind: Kind
-    name: str
-    """As the client says it; of a resource its URI."""
-    arguments: Mapping[str, Any]
-    verb: Verb
+    called: Called
+
+    @property
+    def request(self) -> Request:
+        return self.called[0]
+
+    @property
+    def name(self) -> str:
+        return self.called[2]
+
+    async def make(self, caller: Caller, again: Again | None = None) -> Answer:
+        return await self.core.make(self.principal, self.called, caller, again)
 
     @property
     def binding(self) -> str:
         """Of everything that must be the same when the request is made again."""
-        who = self.principal
-        digest = hashlib.sha256(orjson.dumps(self.arguments, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        return f"{who.user}\0{who.agent}\0{who.audience}\0{self.kind}\0{self.name}\0{digest}"
+        who, (_, kind, name, arguments) = self.principal, self.called
+        digest = hashlib.sha256(orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        return f"{who.user}\0{who.agent}\0{who.audience}\0{kind}\0{name}\0{digest}"
 
 
 @dataclass(frozen=True, slots=True)

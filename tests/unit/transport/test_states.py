@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_gateway.errors import BadRequest, UpstreamProtocolError
+from mcp_gateway.errors import BadRequest, GatewayError, UnknownState, UpstreamProtocolError
+from mcp_gateway.gateway import Called
 from mcp_gateway.model.call import Again, Answer, Caller, Era, Request
 from mcp_gateway.model.ids import agent_id, user_id
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import Kind
+from mcp_gateway.model.tool import Kind, Tool
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.states import STATE_SECONDS, State, States
 from mcp_gateway.transport.turns import MAX_REQUESTS, Turn, returned, urls_wanted, wanted
@@ -23,8 +24,25 @@ NOW = 1_000.0
 FORM: dict[str, Any] = {"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {}}}
 
 
-async def never(_caller: Caller, _again: Again | None) -> Answer:
-    raise AssertionError("nothing is called here")
+class Nothing:
+    """A core that nothing is asked of here."""
+
+    async def make(self, principal: Principal, called: Called, caller: Caller, again: Again | None) -> Answer:
+        raise AssertionError
+
+    def may_ask(self, principal: Principal, called: Called) -> Tool | None:
+        raise AssertionError
+
+    async def ended(self, principal: Principal) -> GatewayError | None:
+        raise AssertionError
+
+    async def refused(self, principal: Principal, called: Called) -> GatewayError | None:
+        raise AssertionError
+
+    async def record_ended(
+        self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
+    ) -> None:
+        raise AssertionError
 
 
 def turn(*, user: str = "mira", agent: str = "docs", audience: str = "http://127.0.0.1/mcp", **changed: Any) -> Turn:
@@ -37,8 +55,8 @@ def turn(*, user: str = "mira", agent: str = "docs", audience: str = "http://127
         expires_at=4_000_000_000,
     )
     request = Request("r-1", Era.MODERN, "2026-07-28", None, None, {}, None)
-    made = Turn(request, who, Kind.TOOL, "echo__ask", {"a": 1, "b": [2]}, never)
-    return replace(made, **changed)
+    about: dict[str, Any] = {"kind": Kind.TOOL, "name": "echo__ask", "arguments": {"a": 1, "b": [2]}, **changed}
+    return Turn(Nothing(), who, (request, about["kind"], about["name"], about["arguments"]))
 
 
 def states(*, at: float = NOW, key: bytes = b"k" * 32) -> States:
@@ -73,7 +91,7 @@ def test_a_state_comes_back_as_it_left(upstream: str | None, parked: str | None,
 def test_a_state_is_good_for_the_same_request_of_the_same_principal_only(other: dict[str, Any]) -> None:
     sealed = states().seal(turn(), STATE)
     assert states().open(turn(), sealed) == STATE
-    with pytest.raises(BadRequest) as refusal:
+    with pytest.raises(UnknownState) as refusal:
         states().open(turn(**other), sealed)
     assert refusal.value.code == "state.invalid"
 
@@ -92,9 +110,9 @@ def test_a_state_that_is_old_altered_foreign_or_made_up_is_refused_alike() -> No
     ]
     refusals: set[tuple[str, str]] = set()
     for opener, tried in attempts:
-        with pytest.raises(BadRequest) as refusal:
+        with pytest.raises(UnknownState) as refusal:
             opener.open(turn(), tried)
-        refusals.add((refusal.value.code, refusal.value.detail))
+        refusals.add((refusal.value.code, str(refusal.value)))
     assert len(refusals) == 1
 
 
