@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from mcp_gateway.authorization import Access
+from mcp_gateway.catalog.templates import match, parse
 from mcp_gateway.errors import GatewayError, OperatorError
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import AgentId, UserId, from_cli
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import ReviewState, Tool
+from mcp_gateway.model.tool import Kind, ReviewState, Tool, Upstream
 from mcp_gateway.policy.asked import refuse_misfits
-from mcp_gateway.policy.candidate import Candidate, facts
+from mcp_gateway.policy.candidate import Candidate, facts, kind_of
 from mcp_gateway.policy.entries import CaseEntry, PrincipalEntry
 from mcp_gateway.policy.suite import Case, Suite
 from mcp_gateway.policy.verdict import Verdict
 
 _AUDIENCE = "policy test"
 _PROTOCOL = "2026-07-28"
+_DOES = {"tool": "calls", "prompt": "gets", "resource": "reads"}
 
 
 async def verdicts(suite: Suite, candidate: Candidate, *, now: float) -> AsyncIterator[Verdict]:
@@ -37,7 +40,7 @@ async def verdicts(suite: Suite, candidate: Candidate, *, now: float) -> AsyncIt
 
 async def _found(suite: Suite, case: Case, candidate: Candidate, now: float) -> dict[str, str]:
     entry = case.entry
-    tool = _tool(entry, candidate)
+    tool, arguments = _asked_for(entry, candidate)
     rows = [*suite.tuples, *case.tuples]
     refuse_misfits(candidate.model, rows)
     rows += facts(tool)
@@ -45,7 +48,7 @@ async def _found(suite: Suite, case: Case, candidate: Candidate, now: float) -> 
     at = now if entry.at is None else _moment(entry.at)
     principal = _principal(entry.principal)
     request = _request(entry)
-    decision = await decides.decide(principal, tool, entry.arguments, now=at, request=request)
+    decision = await decides.decide(principal, tool, arguments, now=at, request=request)
     listed = await decides.accessible(principal, [tool], now=at, request=request)
     codes = {reason.code for reason in decision.reasons} | {reason.code for reason in decision.observed}
     return {"list": listed[tool.id], "call": "allow" if decision.allowed else "deny", "reasons": _codes(codes)}
@@ -65,12 +68,46 @@ def _expected(entry: CaseEntry) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _tool(entry: CaseEntry, candidate: Candidate) -> Tool:
-    server, separator, name = entry.tool.removeprefix("tool:").partition("/")
-    tool = candidate.approved(server, name) if separator and name else None
-    if tool is None:
-        raise OperatorError(f"no registry entry declares the server of `{entry.tool}`; write SERVER/NAME")
-    return replace(tool, state=ReviewState.PENDING) if entry.unavailable else tool
+def _asked_for(entry: CaseEntry, candidate: Candidate) -> tuple[Tool, Mapping[str, Any]]:
+    """What the case is about, and the arguments it is decided with."""
+    object_type, text = _about(entry)
+    server, separator, name = text.removeprefix(f"{object_type}:").partition("/")
+    upstream = candidate.upstreams.get(server) if separator and name else None
+    if upstream is None:
+        raise OperatorError(f"no registry entry declares the server of `{text}`; write SERVER/NAME")
+    arguments: Mapping[str, Any] = entry.arguments
+    if object_type == Kind.RESOURCE:
+        name, arguments = _resource(upstream, name, arguments)
+    tool = candidate.approved(server, name, kind_of(object_type, name))
+    assert tool is not None
+    return replace(tool, state=ReviewState.PENDING) if entry.unavailable else tool, arguments
+
+
+def _resource(upstream: Upstream, uri: str, arguments: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The resource that the registry names, or the one template of it that describes the URI; and the variables."""
+    if uri in upstream.resources or "{" in uri:
+        return uri, {"uri": uri, **arguments}
+    described = [(name, values) for name in upstream.resources if (values := _values(name, uri)) is not None]
+    if len(described) > 1:
+        several = ", ".join(name for name, _ in described)
+        raise OperatorError(f"`{uri}` is described by several templates of the registry: {several}")
+    if not described:
+        return uri, {"uri": uri, **arguments}
+    ((name, values),) = described
+    return name, {**values, "uri": uri, **arguments}
+
+
+def _values(template: str, uri: str) -> Mapping[str, Any] | None:
+    try:
+        return match(parse(template), uri)
+    except ValueError:
+        return None
+
+
+def _about(entry: CaseEntry) -> tuple[str, str]:
+    """The type of id, and what was written."""
+    given = {"tool": entry.tool, "prompt": entry.prompt, "resource": entry.resource}
+    return next((object_type, text) for object_type, text in given.items() if text is not None)
 
 
 def _principal(entry: PrincipalEntry) -> Principal:
@@ -96,5 +133,6 @@ def _codes(codes: set[str] | frozenset[str]) -> str:
 
 def _verdict(suite: Suite, case: Case, kind: str, expected: str, found: str, *, error: bool = False) -> Verdict:
     entry = case.entry
-    asked = f"{entry.principal.user} through {entry.principal.agent} calls {entry.tool}"
+    object_type, text = _about(entry)
+    asked = f"{entry.principal.user} through {entry.principal.agent} {_DOES[object_type]} {text}"
     return Verdict(suite.path, case.line, entry.name, kind, asked, expected, found, error)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcp_gateway.audit import Record
+from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.policy.candidate import Candidate
 from mcp_gateway.policy.history import History
 from mcp_gateway.policy.named import named
-from mcp_gateway.policy.past import Past, past_of
+from mcp_gateway.policy.past import COMPLETION, Past, past_of
 from mcp_gateway.policy.rejudge import Rejudged, rejudge, to_ask
 from mcp_gateway.storage import Change
 
+_DID = {
+    "tools/call": "calls",
+    "prompts/get": "gets",
+    "resources/read": "reads",
+    "resources/subscribe": "subscribes to",
+    COMPLETION: "asks for completions of",
+}
 _ELSEWHERE = "the relationships of then cannot be rebuilt from this store"
 
 
@@ -33,7 +41,7 @@ class Flip:
     def __str__(self) -> str:
         past, now = self.past, self.now
         why = "; ".join(now.unknown) or ", ".join(now.codes)
-        who = f"{past.user} through {past.agent} calls {past.tool}"
+        who = f"{past.user} through {past.agent} {_DID.get(past.verb, past.verb)} {past.tool}"
         return f"{self.before} -> {now.effect}: {who}: {', '.join(past.codes)} -> {why} [{past.request}]"
 
     def as_dict(self) -> dict[str, Any]:
@@ -43,6 +51,7 @@ class Flip:
             "at": past.at,
             "user": past.user,
             "agent": past.agent,
+            "verb": past.verb,
             "tool": past.tool,
             "revision": past.revision,
             "before": self.before,
@@ -151,14 +160,22 @@ class _Tools:
 
     def __init__(self, candidate: Candidate) -> None:
         self._candidate = candidate
-        self._known: dict[tuple[str, str], Tool | None] = {}
+        self._known: dict[tuple[str, str, bool], Tool | None] = {}
 
     def of(self, past: Past) -> Tool | None:
-        key = (past.tool, past.digest)
+        key = (past.tool, past.digest, past.verb == COMPLETION)
         if key not in self._known:
-            name = self._candidate.plain_name(past.server, past.name)
-            self._known[key] = self._candidate.approved(past.server, name, digest=past.digest)
+            self._known[key] = self._made(past)
         return self._known[key]
+
+    def _made(self, past: Past) -> Tool | None:
+        meant = self._candidate.meant(past.tool)
+        tool = None if meant is None else self._candidate.approved(*meant, digest=past.digest)
+        if tool is None:
+            return None
+        # A long name cannot be read back from its id; and what is still being typed names no resource.
+        tool = replace(tool, id=ToolId(past.tool))
+        return replace(tool, resources=(), mapping="") if past.verb == COMPLETION else tool
 
 
 def _count(found: Difference, past: Past, judged: Rejudged) -> None:

@@ -132,17 +132,25 @@ class ExpectEntry(_Strict):
 
 
 class CaseEntry(_Tuples):
-    """One call, judged by the code that judges calls."""
+    """One call of a tool, get of a prompt or read of a resource, judged by the code that judges requests."""
 
     name: str
     description: str = ""
     principal: PrincipalEntry
-    tool: str = Field(description="SERVER/NAME")
+    tool: str | None = Field(default=None, description="SERVER/NAME")
+    prompt: str | None = Field(default=None, description="Instead: SERVER/NAME")
+    resource: str | None = Field(default=None, description="Instead: SERVER/URI, or SERVER/TEMPLATE with its variables")
     arguments: dict[str, Any] = {}
     at: str | None = Field(default=None, description="ISO 8601; when the call is made. Default: now.")
     address: str | None = Field(default=None, description="The client's IP address, for rules that read it.")
-    unavailable: bool = Field(default=False, description="The tool is not approved, or its server is disabled.")
+    unavailable: bool = Field(default=False, description="It is not approved, or its server is disabled.")
     expect: ExpectEntry
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> CaseEntry:
+        if sum(one is not None for one in (self.tool, self.prompt, self.resource)) != 1:
+            raise ValueError("needs one of tool, prompt and resource")
+        return self
 
 
 class SuiteEntry(_Tuples):

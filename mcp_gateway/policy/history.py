@@ -86,7 +86,6 @@ def with_risks(rows: Iterable[RelationshipTuple], candidate: Candidate) -> Itera
 
 
 def _risk(object_: str, candidate: Candidate) -> Risk | None:
-    """What the candidate says of a tool; None for anything else, and for servers it does not declare."""
-    kind, _, rest = object_.partition(":")
-    server, _, name = rest.partition("/")
-    return candidate.risk(server, candidate.plain_name(server, name)) if kind == "tool" else None
+    """What the candidate says of what a server offers; None for anything else, and for servers it does not declare."""
+    meant = candidate.meant(object_)
+    return None if meant is None else candidate.risk(*meant)

@@ -11,6 +11,8 @@ from mcp_gateway.authorization import Memberships
 from mcp_gateway.model.decision import Check
 from mcp_gateway.model.tool import Risk
 
+COMPLETION = "completion/complete"
+_VERBS = frozenset({"tools/call", "prompts/get", "resources/read", "resources/subscribe", COMPLETION})
 _ALLOWS = frozenset({"access.allowed", "access.observed"})
 
 
@@ -25,16 +27,15 @@ class RuleSaid:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One `tools/call` that was decided by relationships."""
+    """One use of a tool, prompt or resource that was decided by relationships."""
 
     request: str
+    verb: str
     at: float
     user: str
     agent: str
-    server: str
-    name: str
-    """The tool's, as its server calls it."""
     tool: str
+    """The id; of a prompt or resource where it is one."""
     digest: str
     risk: Risk
     codes: tuple[str, ...]
@@ -53,8 +54,11 @@ class Past:
 
 
 def past_of(record: Record) -> Past | None:
-    """None when the record is no decision about a tool: a list, an event, an outcome, an unknown tool."""
-    if record.get("kind") not in {"intent", "decision"} or record.get("verb") != "tools/call":
+    """None when the record is no decision about a tool: a list, an event, an outcome, an unknown tool.
+
+    What is asked of a task is left out: it is the call that began it, decided once more.
+    """
+    if record.get("kind") not in {"intent", "decision"} or record.get("verb") not in _VERBS:
         return None
     if not record.get("questions") or not record.get("reasons") or "tool" not in record:
         return None
@@ -65,19 +69,16 @@ def past_of(record: Record) -> Past | None:
 
 
 def _read(record: Record) -> Past:
-    tool = str(record["tool"])
-    server, _, name = tool.removeprefix("tool:").partition("/")
     codes = tuple(str(reason["code"]) for reason in record["reasons"])
     allowed = _ALLOWS.issuperset(codes)
     scope: object = record.get("scope")
     return Past(
         request=str(record["request"]),
+        verb=str(record["verb"]),
         at=float(record["at"]),
         user=str(record["user"]),
         agent=str(record["agent"]),
-        server=server,
-        name=name,
-        tool=tool,
+        tool=str(record["tool"]),
         digest=str(record["digest"]),
         risk=Risk(record["risk"]),
         codes=codes + tuple(str(one["code"]) for one in record.get("observed", ()) if allowed),

@@ -1,4 +1,7 @@
-"""What a changed policy would do to the lists: for whom which tool would come, go, or mean something else. Reads only."""
+"""What a changed policy would do to the lists: for whom what would come, go, or mean something else. Reads only.
+
+Prompts, resources and templates are looked at with the tools.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """One tool that would be something else to one principal."""
+    """One thing that would be something else to one principal."""
 
     seat: Seat
     tool: ToolId
@@ -98,7 +101,7 @@ class _As(EmbeddedRelationships):
 async def plan(
     database: Database, rows: Sequence[ToolRow], seats: Sequence[Seat], *, now: Candidate, then: Candidate, at: float
 ) -> Plan:
-    """`then` is in force, `now` is looked at; `rows` are all discovered tools."""
+    """`then` is in force, `now` is looked at; `rows` are everything that was discovered."""
     shifts: list[Shift] = []
     before, after = await _decides(then, database), await _decides(now, database)
     tools_before, tools_after = _tools(rows, then), _tools(rows, now)
@@ -151,10 +154,10 @@ async def _decides(candidate: Candidate, database: Database) -> Authorization:
 
 
 def _tools(rows: Sequence[ToolRow], candidate: Candidate) -> list[Tool]:
-    """The discovered tools, as the candidate's registry would have them after the next look at their servers."""
+    """What was discovered, as the candidate's registry would have it after the next look at the servers."""
     found: list[Tool] = []
     for row in rows:
-        risk = candidate.risk(row.server, row.name)
+        risk = candidate.risk(row.server, row.name, row.kind)
         if risk is not None:
             found.append(tool_of(replace(row, risk=risk), candidate.upstreams[row.server]))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from mcp_gateway.catalog import registry
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import AgentId, UserId
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.policy.candidate import Candidate, facts
+from mcp_gateway.model.tool import Kind
+from mcp_gateway.policy.candidate import Candidate, facts, kind_of
 from mcp_gateway.policy.diff import Difference, compare
+from mcp_gateway.policy.past import COMPLETION
 from mcp_gateway.storage import Change
 from mcp_gateway.storage.relationships import RelationshipTuple, tuple_of
 from tests.unit.policy.files import MODEL, NOW, written
@@ -39,7 +41,10 @@ ENTRY: Mapping[str, Any] = {
         "set": {"risk": "write", "resources": [{"relation": "can_write", "type": "ticket", "pointer": "/id"}]},
         "ping": {"risk": "read"},
     },
+    "prompts": {"triage": {"resources": [{"relation": "can_read", "type": "ticket", "pointer": "/id"}]}},
+    "resources": {"ticket://{id}": {"resources": [{"relation": "can_read", "type": "ticket", "pointer": "/id"}]}},
 }
+VERBS = {Kind.TOOL: "tools/call", Kind.PROMPT: "prompts/get"}
 ROWS = (
     f"{MIRA} writer server:tickets",
     f"{MIRA} delegator {DOCS}",
@@ -88,6 +93,8 @@ class Call:
     arguments: Mapping[str, Any]
     now: float
     revision: int
+    kind: Kind
+    verb: str
 
 
 @dataclass(slots=True)
@@ -104,9 +111,11 @@ class Installed:
             self._change(row(text), "tuple.deleted" if gone else "tuple.written")
 
     def discover(self) -> None:
-        """Every declared tool is approved."""
-        for name in self.policy.upstreams["tickets"].tools:
-            tool = self.policy.approved("tickets", name)
+        """Everything declared is approved."""
+        upstream = self.policy.upstreams["tickets"]
+        declared = [(name, Kind.TOOL) for name in upstream.tools] + [(name, Kind.PROMPT) for name in upstream.prompts]
+        for name, kind in [*declared, *((name, kind_of("resource", name)) for name in upstream.resources)]:
+            tool = self.policy.approved("tickets", name, kind)
             assert tool is not None
             for fact in facts(tool):
                 self._change(fact, "tuple.written")
@@ -121,12 +130,15 @@ class Installed:
         scopes: frozenset[str] = SCOPES,
         memberships: tuple[tuple[str, str], ...] = (),
         address: str | None = None,
+        kind: Kind = Kind.TOOL,
+        verb: str | None = None,
     ) -> bool:
         """Decide a call and put it on record; whether it was allowed."""
         number = len(self.records) + 1
         principal = Principal(user, agent, scopes, "http://gw/mcp", "jti", 0, memberships=memberships)
         request = Request(f"r-{number}", Era.MODERN, "2026-07-28", None, None, {}, None, address=address)
-        call = Call(principal, request, name, dict(arguments or {}), NOW + number, len(self.changes))
+        said = verb or VERBS.get(kind, "resources/read")
+        call = Call(principal, request, name, dict(arguments or {}), NOW + number, len(self.changes), kind, said)
         self.made.append(call)
         return anyio.run(self._call, call)
 
@@ -134,11 +146,13 @@ class Installed:
         relationships = EmbeddedRelationships(self.policy.model)
         relationships.replace((), revision=0)
         await relationships.follow(self.changes)
-        tool = self.policy.approved("tickets", call.name, digest="d")
+        tool = self.policy.approved("tickets", call.name, call.kind, digest="d")
         assert tool is not None
+        if call.verb == COMPLETION:
+            tool = replace(tool, resources=(), mapping="")
         decides = Authorization(relationships, book=self.policy.book)
         decision = await decides.decide(call.principal, tool, call.arguments, now=call.now, request=call.request)
-        fields = record.asked("intent" if decision.allowed else "decision", call.request, "tools/call", call.principal)
+        fields = record.asked("intent" if decision.allowed else "decision", call.request, call.verb, call.principal)
         fields.update(record.about_tool(tool))
         fields.update(record.about_decision(decision))
         fields.update(record.about_arguments(call.arguments))
@@ -150,7 +164,7 @@ class Installed:
         """Request -> what `other` would have decided, the arguments known."""
 
         async def decided(call: Call) -> str:
-            tool = other.approved("tickets", call.name, digest="d")
+            tool = other.approved("tickets", call.name, call.kind, digest="d")
             if tool is None:
                 return "deny"
             rows: dict[tuple[str, str, str], RelationshipTuple] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcp_gateway.model.tool import Kind
 from mcp_gateway.policy.candidate import Candidate
 from mcp_gateway.policy.diff import Difference
 from tests.unit.policy.past_calls import (
@@ -40,7 +42,10 @@ def rules(require: str, *, mode: str = "enforce", name: str = "a-rule") -> str:
 
 
 def flips(found: Difference) -> list[tuple[str, str, str, tuple[str, ...]]]:
-    return [(flip.past.name, flip.before, flip.now.effect, flip.now.codes) for flip in found.flips]
+    return [
+        (flip.past.tool.removeprefix("tool:tickets/"), flip.before, flip.now.effect, flip.now.codes)
+        for flip in found.flips
+    ]
 
 
 def doubts(found: Difference) -> list[tuple[str, ...]]:
@@ -83,6 +88,42 @@ def test_each_decision_is_judged_by_the_relationships_of_its_own_moment(then: In
     assert [one[1:] for one in flips(then.against(stricter))] == [
         ("allow", "deny", ("user.not_allowed", "agent.not_granted"))
     ] * 2
+
+
+TEMPLATE = "ticket://{id}"
+TEMPLATE_ID = "resource:tickets/ticket%3A%2F%2F{id}"
+
+
+def test_prompts_resources_and_completions_are_judged_again_as_calls_are(then: Installed, tmp_path: Path) -> None:
+    for kind, name in ((Kind.PROMPT, "triage"), (Kind.TEMPLATE, TEMPLATE)):
+        assert then.call(name, {"id": "T-1"}, kind=kind)
+        assert then.call(name, {"id": "T-2"}, kind=kind)
+        assert then.call(name, {}, kind=kind, verb="completion/complete")
+        assert not then.call(name, {"id": "T-9"}, kind=kind)
+    assert then.call(TEMPLATE, {"id": "T-1"}, kind=Kind.TEMPLATE, verb="resources/subscribe")
+    same = then.against(policy(tmp_path / "same"))
+    assert (same.decisions, same.unchanged, same.undecidable) == (9, 9, [])
+    found = then.against(policy(tmp_path / "now", model=("define can_read: viewer and", "define can_read: editor and")))
+    lost = ("allow", "deny", ("resource.user_not_allowed",))
+    assert flips(found) == [("prompt:tickets/triage", *lost), (TEMPLATE_ID, *lost), (TEMPLATE_ID, *lost)]
+    assert [str(flip).split(": ")[1] for flip in found.flips] == [
+        f"{MIRA} through {DOCS} gets prompt:tickets/triage",
+        f"{MIRA} through {DOCS} reads {TEMPLATE_ID}",
+        f"{MIRA} through {DOCS} subscribes to {TEMPLATE_ID}",
+    ]
+
+
+def test_a_higher_risk_of_a_prompt_and_a_model_without_resources_take_rights_away(
+    then: Installed, tmp_path: Path
+) -> None:
+    assert then.call("triage", {"id": "T-1"}, kind=Kind.PROMPT, scopes=frozenset({"mcp:read"}))
+    assert then.call(TEMPLATE, {"id": "T-1"}, kind=Kind.TEMPLATE)
+    riskier = json.dumps({**ENTRY, "prompts": {"triage": {"risk": "destructive"}}})
+    assert flips(then.against(policy(tmp_path / "riskier", tickets=riskier))) == [
+        ("prompt:tickets/triage", "allow", "deny", ("scope.insufficient", "user.not_allowed", "agent.not_granted"))
+    ]
+    renamed = policy(tmp_path / "other", model=("type resource\n", "type thing\n"))
+    assert flips(then.against(renamed)) == [(TEMPLATE_ID, "allow", "deny", ("kind.not_modelled",))]
 
 
 def test_a_lower_risk_opens_what_it_was_too_high_for(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from mcp_gateway.audit import Wanted
 from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.tool import Kind, Risk
 from mcp_gateway.policy.candidate import Candidate
 from mcp_gateway.policy.export import records
 from mcp_gateway.policy.observed import observed
@@ -23,7 +25,7 @@ from mcp_gateway.storage.database import migrate
 from mcp_gateway.storage.relationships import write_tuple
 from tests.support.first_party import tool_row
 from tests.unit.policy.files import NOW, written
-from tests.unit.policy.past_calls import DOCS, MIRA, OMAR, ROWS, entry, policy, row
+from tests.unit.policy.past_calls import DOCS, ENTRY, MIRA, OMAR, ROWS, entry, policy, row
 
 EVERYTHING = Wanted()
 
@@ -40,6 +42,8 @@ def planned(folder: Path, then: Candidate, now: Candidate, *seats: Seat) -> Plan
                 await put_server(transaction, ServerRow("tickets", True, "2026-07-28", NOW, None))
                 for name, tool in then.upstreams["tickets"].tools.items():
                     await put_tool(transaction, tool_row("tickets", name, tool.risk))
+                await put_tool(transaction, replace(tool_row("tickets", "triage", Risk.READ), kind=Kind.PROMPT))
+                await put_tool(transaction, replace(tool_row("tickets", "t://{id}", Risk.READ), kind=Kind.TEMPLATE))
                 for text in ROWS:
                     await write_tuple(transaction, row(text))
             rows = await tool_rows(database)
@@ -66,6 +70,19 @@ def test_every_shift_is_named_with_whom_it_concerns(tmp_path: Path) -> None:
     ]
     assert [one.missing for one in found.shifts[1:]] == [("user.not_allowed", "agent.not_granted")] * 2
     assert (found.as_dict()["lost"], found.as_dict()["gained"], found.seats) == (2, 0, 2)
+
+
+def test_prompts_and_templates_shift_as_tools_do(tmp_path: Path) -> None:
+    then = policy(tmp_path / "then")
+    said = {**ENTRY, "prompts": {"triage": {"risk": "destructive"}}, "resources": {"t://{id}": {"requestable": True}}}
+    found = planned(
+        tmp_path, then, policy(tmp_path / "now", tickets=json.dumps(said)), *(Seat(one, DOCS) for one in (MIRA, OMAR))
+    )
+    assert told(found) == [
+        (MIRA, "prompt:tickets/triage", "depends", "hidden"),
+        (OMAR, "resource:tickets/t%3A%2F%2F{id}", "hidden", "requestable"),
+    ]
+    assert found.shifts[0].missing == ("user.not_allowed", "agent.not_granted")
 
 
 def test_the_same_policy_shifts_nothing(tmp_path: Path) -> None:

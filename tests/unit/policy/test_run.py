@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
+from mcp_gateway.policy.run import run
 from tests.support.openfga_evaluator import BINARY, MISSING
-from tests.unit.policy.files import MODEL, ROOT, SMALL, found, run_files, written
+from tests.unit.policy.files import MODEL, NOW, ROOT, SMALL, found, run_files, written
+from tests.unit.policy.past_calls import ENTRY, policy
 
 SHIPPED = ROOT / "policies" / "tests"
 CASE = """\
@@ -127,6 +132,46 @@ def test_a_case_asserts_the_list_the_call_and_the_reasons(
     tmp_path: Path, more: str, expect: str, expected: list[str]
 ) -> None:
     assert found(run_files(written(tmp_path, ALLOWED + CASE.format(more=more, expect=expect)))) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "expect"),
+    [
+        ("prompt: tickets/triage", "list: callable, call: allow, reasons: [access.allowed]"),
+        ("prompt: 'prompt:tickets/triage'", "list: callable, call: allow"),
+        ("prompt: tickets/close", "list: hidden, call: deny, reasons: [user.not_allowed, agent.not_granted]"),
+        ("resource: 'tickets/ticket://open'", "list: callable, call: allow"),
+        ("resource: 'tickets/ticket://T-1'", "list: depends, call: allow"),
+        (
+            "resource: 'tickets/ticket://T-9'",
+            "call: deny, reasons: [resource.user_not_allowed, resource.agent_not_granted]",
+        ),
+        ("resource: 'tickets/ticket://{id}'\n    arguments: {id: T-1}", "list: depends, call: allow"),
+        ("resource: 'tickets/unheard://of'", "list: callable, call: allow"),
+        ("resource: 'tickets/ticket://open'\n    unavailable: true", "list: hidden, reasons: [tool.not_available]"),
+    ],
+)
+def test_a_case_gets_a_prompt_or_reads_a_resource(tmp_path: Path, asked_for: str, expect: str) -> None:
+    entry = {
+        **ENTRY,
+        "prompts": {"triage": {}, "close": {"risk": "write"}},
+        "resources": {"ticket://open": {}, "ticket://{id}": {"resources": [{"type": "ticket", "pointer": "/id"}]}},
+    }
+    tuples = ALLOWED.replace("server:time", "server:tickets") + "".join(
+        f"  - {{user: '{who}', relation: {relation}, object: 'ticket:tickets/T-1'}}\n"
+        for who, relation in (("user:local/mira", "viewer"), ("server:tickets", "server"))
+    )
+    case = CASE.format(more="", expect=expect).replace("tool: time/convert_time", asked_for)
+    path = written(tmp_path, tuples + case)
+    ran = anyio.run(partial(run, [path], policy(tmp_path, tickets=json.dumps(entry)), now=NOW))
+    assert (len(ran.verdicts) > 1, [str(one) for one in ran.failed]) == (True, [])
+
+
+@pytest.mark.parametrize("asked_for", ["tool: a/b\n    prompt: a/b", "expects: {}"])
+def test_a_case_is_about_one_thing(tmp_path: Path, asked_for: str) -> None:
+    text = ALLOWED + CASE.format(more="", expect="call: allow").replace("tool: time/convert_time", asked_for)
+    (one,) = run_files(written(tmp_path, text)).failed
+    assert one.error
 
 
 def test_a_case_may_say_what_the_token_says_the_user_belongs_to(tmp_path: Path) -> None:
