@@ -38,7 +38,8 @@ def validate(front: Front, policy: PolicyOption = None, registry: RegistryOption
         found = checks.validate(directory, entries, model_path=model_path(directory))
     many = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
     said = f"{found.files} files, {many}"
-    front.terminal.answer(found.as_dict(), *map(str, found.problems), said)
+    warned = [f"{warning} (warning, not a problem)" for warning in found.warnings]
+    front.terminal.answer(found.as_dict(), *map(str, found.problems), *warned, said)
     if found.problems:
         raise typer.Exit(Exit.REFUSED)
 

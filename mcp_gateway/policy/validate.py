@@ -15,9 +15,9 @@ from mcp_gateway.authorization.rules import rule_problems
 from mcp_gateway.catalog import registry
 from mcp_gateway.catalog.registry import UpstreamEntry
 from mcp_gateway.errors import OperatorError
-from mcp_gateway.model.tool import Upstream
+from mcp_gateway.model.tool import ToolPolicy, Upstream
 from mcp_gateway.policy import suite
-from mcp_gateway.policy.models import load_any, model_problems
+from mcp_gateway.policy.models import load_any, model_advice, model_problems
 from mcp_gateway.policy.problems import Invalid, Problem, of_error, of_validation
 
 
@@ -25,11 +25,17 @@ from mcp_gateway.policy.problems import Invalid, Problem, of_error, of_validatio
 class Found:
     problems: tuple[Problem, ...]
     """In the order of files and lines."""
+    warnings: tuple[Problem, ...]
+    """What is taken all the same."""
     files: int
     """How many were looked at."""
 
     def as_dict(self) -> dict[str, object]:
-        return {"files": self.files, "problems": [problem.as_dict() for problem in self.problems]}
+        return {
+            "files": self.files,
+            "problems": [problem.as_dict() for problem in self.problems],
+            "warnings": [warning.as_dict() for warning in self.warnings],
+        }
 
 
 def registry_problems(directory: Path) -> tuple[list[Problem], dict[str, Upstream], int]:
@@ -74,14 +80,21 @@ def fit_problems(model: Model, upstreams: Mapping[str, Upstream], directory: Pat
             upstream, (value, node) = _entry(path), yaml_lines.parse(path.read_text(encoding="utf-8"), where=str(path))
         except OperatorError:
             continue  # said already
-        for tool, policy in upstream.tools.items():
+        for member, name, policy in _entries(upstream):
             for position, rule in enumerate(policy.resources):
                 try:
                     model.require_governed(rule.type, rule.relation)
                 except OperatorError as exc:
-                    location = ("tools", tool, "resources", position)
+                    location = (member, name, "resources", position)
                     line, column = yaml_lines.place_of(node, location) if value else (0, 0)
                     yield Problem(str(path), line, column, exc.problem)
+
+
+def _entries(upstream: Upstream) -> Iterator[tuple[str, str, ToolPolicy]]:
+    """(member, name, policy) of everything a registry entry names."""
+    of_kinds = {"tools": upstream.tools, "prompts": upstream.prompts, "resources": upstream.resources}
+    for member, named in of_kinds.items():
+        yield from ((member, name, policy) for name, policy in named.items())
 
 
 def test_problems(paths: Sequence[Path]) -> Iterator[Problem]:
@@ -109,8 +122,11 @@ def validate(policies: Path, registry_dir: Path, *, model_path: Path) -> Found:
         problems += [_beside(of_error(one, str(policies)), policies) for one in found]
     tests = suite.found_in([policies]) if policies.is_dir() else []
     problems += test_problems(tests)
+    advice = [] if wrong else model_advice(model_path)
     return Found(
-        tuple(sorted({_straight(one) for one in problems})), files + len(tests) + len(_read_by_rules(policies)) + 1
+        tuple(sorted({_straight(one) for one in problems})),
+        tuple(sorted(map(_straight, advice))),
+        files + len(tests) + len(_read_by_rules(policies)) + 1,
     )
 
 

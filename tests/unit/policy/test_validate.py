@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mcp_gateway.authorization import load_model
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.policy.models import load_any
 from mcp_gateway.policy.problems import Invalid, of_error
@@ -39,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_ships_is_right() -> None:
     found = validate(ROOT / "policies", ROOT / "registry", model_path=MODEL)
-    assert found.problems == ()
+    assert (found.problems, found.warnings) == ((), ())
     assert found.files >= 5
 
 
@@ -60,6 +61,40 @@ def test_a_mapped_relation_the_model_does_not_govern_is_named(folder: Path) -> N
     written(folder, ENTRY.replace("can_read", "viewer"), "registry/tickets.yaml")
     (one,) = said(folder)
     assert one.startswith("registry/tickets.yaml:6:40: `ticket#viewer` does not intersect")
+
+
+@pytest.mark.parametrize("member", ["prompts", "resources"])
+def test_a_mapped_relation_of_a_prompt_or_template_is_looked_at_too(folder: Path, member: str) -> None:
+    more = f"{member}:\n  'x://{{id}}': {{resources: [{{type: ticket, pointer: /id, relation: editor}}]}}\n"
+    written(folder, ENTRY + more, "registry/tickets.yaml")
+    (one,) = said(folder)
+    assert one.startswith("registry/tickets.yaml:8:28: `ticket#editor` does not intersect")
+
+
+def test_a_model_that_governs_only_tools_is_right_and_warned_about(folder: Path) -> None:
+    text = (MODEL / "gateway.fga").read_text()
+    for name in ("prompt", "resource"):
+        text = text.replace(f"type {name}\n", f"type other_{name}\n")
+    for verb in ("get", "read"):
+        text = text.replace(f"user_can_{verb}", f"user_may_{verb}").replace(f"agent_can_{verb}", f"agent_may_{verb}")
+    written(folder, text, "policies/gateway.fga")
+    found = validate(folder / "policies", folder / "registry", model_path=folder / "policies")
+    assert found.problems == ()
+    assert [one.sentence.split(", ")[0] for one in found.warnings] == [
+        "the model does not govern prompts",
+        "the model does not govern resources",
+    ]
+    assert load_model(folder / "policies").legs("prompt", "can_get") is None
+
+
+def test_a_model_whose_prompts_lost_a_side_is_a_problem_in_its_line(folder: Path) -> None:
+    text = (MODEL / "gateway.fga").read_text()
+    broken = text.replace("can_get: user_can_get and agent_can_get and", "can_get: user_can_get and")
+    line = 1 + broken[: broken.index("define can_get:")].count("\n")
+    written(folder, broken, "policies/gateway.fga")
+    (one,) = said(folder)
+    assert one.startswith(f"policies/gateway.fga:{line}:")
+    assert one.endswith("`prompt#can_get` must be an intersection containing `agent_can_get`")
 
 
 def test_every_problem_of_the_model_is_named(folder: Path) -> None:
