@@ -23,7 +23,7 @@ from mcp_gateway.errors import BadRequest
 from mcp_gateway.inspection import Access, Filter
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.reasons import sentence
-from mcp_gateway.model.tool import JsonObject, ReviewState, Risk
+from mcp_gateway.model.tool import JsonObject, Kind, ReviewState, Risk
 
 PAGE_SIZE = 50
 _MAX_SEARCH = 200
@@ -31,14 +31,17 @@ _MAX_CURSOR = 1000
 _MAX_DEFINITION = 65_536
 _STYLE_SECONDS = 300
 
-_Choice = TypeVar("_Choice", Risk, ReviewState, Access)
+_Choice = TypeVar("_Choice", Risk, ReviewState, Access, Kind)
+
+_KINDS = {"tools": "tool", "prompts": "prompt", "resources": "resource"}
+"""Types of ids by where their pages are; a template is a resource."""
 
 
 def routes() -> list[BaseRoute]:
     return [
         Route("/", _home, name="home"),
         Route("/catalog", _catalog, name="catalog"),
-        Route("/catalog/tools/{server}/{tool}", _tool, name="tool"),
+        Route("/catalog/{kind}/{server}/{tool}", _tool, name="tool"),
         Route("/connect", _connect, name="connect"),
         Route("/access", _access, name="access"),
         Route("/access/end", _end_delegation, methods=["POST"]),
@@ -77,6 +80,7 @@ async def _catalog(request: Request) -> Response:
         "is_first_page": cursor is None,
         "risks": list(Risk),
         "states": list(ReviewState),
+        "kinds": list(Kind),
         "accesses": [Access.CALLABLE, Access.DEPENDS, Access.REQUESTABLE],
         "next_query": _query_without_cursor(request.query_params),
     }
@@ -86,7 +90,10 @@ async def _catalog(request: Request) -> Response:
 async def _tool(request: Request) -> Response:
     person = await person_of(request)
     inspection = desk_of(request).inspection
-    identifier = ToolId("tool:{server}/{tool}".format(**request.path_params))
+    place = request.path_params
+    if place["kind"] not in _KINDS:
+        raise BadRequest("there is nothing at this path", code="request.unknown_path")
+    identifier = ToolId(f"{_KINDS[place['kind']]}:{place['server']}/{place['tool']}")
     detail = await inspection.tool(person, identifier)
     shown = {
         "standing": await inspection.standing(person),
@@ -139,6 +146,7 @@ def _filter(query: QueryParams) -> Filter:
         risk=_choice(query, "risk", Risk),
         state=_choice(query, "state", ReviewState),
         access=_choice(query, "access", Access),
+        kind=_choice(query, "kind", Kind),
     )
 
 
@@ -172,8 +180,9 @@ def _moment(seconds: float) -> str:
 
 
 def _tool_path(identifier: ToolId) -> str:
-    server, _, name = identifier.removeprefix("tool:").partition("/")
-    return f"/catalog/tools/{quote(server, safe='')}/{quote(name, safe='')}"
+    kind, _, rest = identifier.partition(":")
+    server, _, name = rest.partition("/")
+    return f"/catalog/{kind}s/{quote(server, safe='')}/{quote(name, safe='')}"
 
 
 def _bare(identifier: str) -> str:

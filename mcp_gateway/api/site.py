@@ -24,7 +24,7 @@ from mcp_gateway.errors import BadRequest, GatewayError
 from mcp_gateway.inspection import Access, Filter, ServerView, Standing, ToolDetail, ToolPage
 from mcp_gateway.model.ids import AgentId, ToolId, UserId
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import ReviewState, Risk
+from mcp_gateway.model.tool import Kind, ReviewState, Risk
 
 PREFIX = "/api/v1"
 
@@ -93,7 +93,7 @@ async def server(request: Request, person: SignedIn, name: str) -> ServerView:
     return await desk_of(request).inspection.server(person, name)
 
 
-@router.get("/tools", summary="Search the tools this person may see", responses=_BAD_REQUEST)
+@router.get("/tools", summary="Search the tools, prompts or resources this person may see", responses=_BAD_REQUEST)
 async def tools(
     request: Request,
     person: SignedIn,
@@ -102,10 +102,11 @@ async def tools(
     risk: Risk | None = None,
     state: ReviewState | None = None,
     access: Annotated[Access | None, Query(description="What it is to this person.")] = None,
+    kind: Annotated[Kind, Query(description="Of what is offered; a template is a family of resources.")] = Kind.TOOL,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
 ) -> ToolPage:
-    wanted = Filter(q, server, risk, state, access)
+    wanted = Filter(q, server, risk, state, access, kind)
     return await desk_of(request).inspection.tools(person, wanted, limit=limit, cursor=cursor)
 
 
@@ -114,13 +115,28 @@ async def tool(request: Request, person: SignedIn, server: str, tool: str) -> To
     return await desk_of(request).inspection.tool(person, ToolId(f"tool:{server}/{tool}"))
 
 
+@router.get("/prompts/{server}/{prompt}", summary="One prompt, by the parts of its id", responses=_NOT_FOUND)
+async def prompt(request: Request, person: SignedIn, server: str, prompt: str) -> ToolDetail:
+    return await desk_of(request).inspection.tool(person, ToolId(f"prompt:{server}/{prompt}"))
+
+
+@router.get(
+    "/resources/{server}/{resource}", summary="One resource or template, by the parts of its id", responses=_NOT_FOUND
+)
+async def resource(request: Request, person: SignedIn, server: str, resource: str) -> ToolDetail:
+    return await desk_of(request).inspection.tool(person, ToolId(f"resource:{server}/{resource}"))
+
+
 @router.get("/explain", summary="Why a tool or a resource is open to a principal or not", responses=_NOT_FOUND)
 async def explain(
     request: Request,
     person: SignedIn,
     user: Annotated[str, Query(max_length=512, pattern="^user:", description="`user:ISSUER/NAME`; need not exist.")],
     agent: Annotated[str, Query(max_length=512, pattern="^agent:", description="`agent:ISSUER/CLIENT`.")],
-    tool: Annotated[str | None, Query(max_length=512, pattern="^tool:", description="`tool:SERVER/NAME`.")] = None,
+    tool: Annotated[
+        str | None,
+        Query(max_length=512, pattern="^(tool|prompt|resource):", description="The id of anything on offer."),
+    ] = None,
     resource: Annotated[str | None, Query(max_length=512, description="`TYPE:SERVER/ID`, by itself.")] = None,
     relation: Annotated[str, Query(max_length=50, description="On the resource.")] = "can_read",
 ) -> dict[str, Any]:

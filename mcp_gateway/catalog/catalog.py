@@ -17,12 +17,6 @@ from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, server_rows, tool_rows
 
 _LONGEST_NAME = 128
-_UNAVAILABLE = {
-    Kind.TOOL: "tool.unavailable",
-    Kind.PROMPT: "prompt.unavailable",
-    Kind.RESOURCE: "resource.unavailable",
-    Kind.TEMPLATE: "resource.unavailable",
-}
 
 
 class Catalog:
@@ -104,11 +98,10 @@ class Catalog:
         """Anything known, whatever its state."""
         return self._tools.get(identifier)
 
-    def every(self, kind: Kind = Kind.TOOL) -> Sequence[Tool]:
-        """All known tools of declared upstreams in any state, ordered by server and name; or all of another kind."""
-        return sorted(
-            (tool for tool in self._tools.values() if tool.kind is kind), key=lambda tool: (tool.server, tool.name)
-        )
+    def every(self, *kinds: Kind) -> Sequence[Tool]:
+        """All that is known of declared upstreams in any state, ordered by server, kind and name; tools without `kinds`."""
+        wanted = kinds or (Kind.TOOL,)
+        return sorted((tool for tool in self._tools.values() if tool.kind in wanted), key=_place)
 
     def row(self, identifier: ToolId) -> ToolRow | None:
         """Review facts of anything known: who approved it and when, the finding."""
@@ -146,8 +139,12 @@ def _by_id(rows: Sequence[ToolRow]) -> Mapping[ToolId, ToolRow]:
     return found
 
 
+def _place(tool: Tool) -> tuple[str, bool, str, str]:
+    return tool.server, tool.kind is not Kind.TOOL, tool.kind.value, tool.name
+
+
 def _unavailable(kind: Kind, name: str) -> AccessDenied:
-    return AccessDenied(deny(Reason("tool.unknown", name[:_LONGEST_NAME])), code=_UNAVAILABLE[kind])
+    return AccessDenied(deny(Reason("tool.unknown", name[:_LONGEST_NAME])), code=kind.unavailable)
 
 
 def tool_of(row: ToolRow, upstream: Upstream) -> Tool:

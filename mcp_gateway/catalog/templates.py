@@ -102,6 +102,15 @@ def parse(text: str) -> Template:
     return Template(text, parts, sum(map(len, pieces[::2])), free)
 
 
+def variables(text: str) -> tuple[str, ...]:
+    """The names in `text`, in their order; none when it is no template."""
+    try:
+        parts = parse(text).parts
+    except ValueError:
+        return ()
+    return tuple(name for part in parts if isinstance(part, Expression) for name in part.variables)
+
+
 def match(template: Template, uri: str) -> Values | None:
     """The values that make `template` this URI, None when it does not fit; raises ValueError when that is unclear."""
     first, last = template.parts[0], template.parts[-1]

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mcp_gateway.catalog import Findings, named
+from mcp_gateway.catalog import named
 from mcp_gateway.cli import arguments, found, server_add, switch
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined, when
-from mcp_gateway.errors import UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.storage.catalog import ServerRow
 
@@ -33,11 +32,12 @@ async def list_(desk: Desk) -> None:
         tools = await administration.tool_rows(upstream.name)
         waiting = sum(found.waits(tool) for tool in tools)
         status = _status(row)
-        rows.append((upstream.name, status, str(len(tools)), str(waiting), upstream.owner, upstream.description))
-        plain.append({**_described(upstream), "status": status, "tools": len(tools), "waiting": waiting})
+        offers = found.counted(tools) if tools else "-"
+        rows.append((upstream.name, status, offers, str(waiting), upstream.owner, upstream.description))
+        plain.append({**_described(upstream), "status": status, **found.counts(tools), "waiting": waiting})
     desk.terminal.table(
         plain,
-        ("server", "status", "tools", "waiting", "owner", "description"),
+        ("server", "status", "offers", "waiting", "owner", "description"),
         rows,
         empty="no server is declared; see mcp-gateway server add --help",
     )
@@ -45,7 +45,7 @@ async def list_(desk: Desk) -> None:
 
 @command(app, "show")
 async def show(desk: Desk, name: Name) -> None:
-    """Show a server and every tool it offers, with its risk and review state."""
+    """Show a server and every tool, prompt and resource it offers, with its risk and review state."""
     administration = desk.office.administration
     upstream = administration.server_declared(name)
     row = next((row for row in await administration.server_rows() if row.name == name), None)
@@ -59,18 +59,17 @@ async def show(desk: Desk, name: Name) -> None:
             + (f", last error {row.last_error}" if row and row.last_error else "")
             + (", disabled" if row and not row.enabled else "")
         )
-    desk.terminal.table(
+    empty = f"nothing was discovered there yet; see mcp-gateway server refresh {name}"
+    found.show(desk.terminal, tools, off, empty=empty)
+    desk.terminal.answer(
         {
             **_described(upstream),
             "protocol_version": row.protocol_version if row else None,
             "last_seen_at": row.last_seen_at if row else None,
             "last_error": row.last_error if row else None,
             "enabled": row.enabled if row else True,
-            "tools": [found.plain(tool, off) for tool in tools],
-        },
-        found.HEADINGS,
-        [found.cells(tool, off) for tool in tools],
-        empty=f"nothing was discovered there yet; see mcp-gateway server refresh {name}",
+            **found.plain(tools, off),
+        }
     )
 
 
@@ -79,7 +78,7 @@ async def refresh(desk: Desk, name: Name) -> None:
     """Ask a server what it offers now and compare with what was approved."""
     with desk.terminal.busy(f"asking {name}"):
         findings = await desk.office.administration.server_refresh(name, actor=desk.actor)
-    _refuse_failed(name, findings)
+    found.refuse_failed(desk.terminal, name, findings)
     counts = {
         "new": findings.new,
         "changed": findings.changed,
@@ -88,7 +87,7 @@ async def refresh(desk: Desk, name: Name) -> None:
         "unchanged": findings.unchanged,
     }
     said = ", ".join(f"{len(names)} {kind}" for kind, names in counts.items() if names)
-    desk.terminal.answer(asdict(findings), f"{name}: {said or 'offers no tools'}")
+    desk.terminal.answer(asdict(findings), f"{name}: {said or 'offers nothing'}")
 
 
 @command(app, "approve")
@@ -126,13 +125,6 @@ async def remove(
         raise Declined("nothing was removed; --yes does not ask")
     path = await administration.server_remove(name, actor=desk.actor)
     desk.terminal.answer({"server": name, "file": str(path)}, f"{name} is removed, and with it {path}")
-
-
-def _refuse_failed(name: str, findings: Findings) -> None:
-    if findings.error is not None:
-        raise UpstreamUnavailable(
-            f"{name} could not be asked: {findings.detail or findings.error}", code=findings.error
-        )
 
 
 def _status(row: ServerRow | None) -> str:

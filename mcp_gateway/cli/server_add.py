@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from mcp_gateway.catalog.registry import ToolEntry, UpstreamEntry
 from mcp_gateway.cli import found
 from mcp_gateway.cli.desk import Desk, command
-from mcp_gateway.errors import OperatorError, UpstreamUnavailable
-from mcp_gateway.model.tool import Risk
+from mcp_gateway.errors import OperatorError
+from mcp_gateway.model.tool import Kind, Risk
 from mcp_gateway.storage.catalog import ToolRow
 
 
@@ -85,13 +85,14 @@ async def add(
         entry = entry.model_copy(update={"tools": {**entry.tools, **hinted}})
         await administration.server_change(entry, actor=desk.actor)
         rows = await _look(desk, name)
-    waiting = [row.name for row in rows if found.waits(row)]
+    waiting = [row for row in rows if found.waits(row)]
     approved: list[str] = []
-    if waiting and (yes or terminal.agreed(f"Approve {len(waiting)} tools of {name}?")):
-        approved = await administration.server_approve(name, waiting, actor=desk.actor)
+    if waiting and (yes or terminal.agreed(f"Approve {found.counted(waiting)} of {name}?")):
+        chosen = [f"{row.kind.value}:{row.name}" for row in waiting]
+        approved = await administration.server_approve(name, chosen, actor=desk.actor)
     rows = await administration.tool_rows(name)
     terminal.answer(
-        {"server": name, "file": str(path), "approved": approved, "tools": [found.plain(row) for row in rows]},
+        {"server": name, "file": str(path), "approved": approved, **found.plain(rows)},
         *_next_steps(name, rows),
     )
 
@@ -99,24 +100,23 @@ async def add(
 async def _look(desk: Desk, name: str) -> list[ToolRow]:
     with desk.terminal.busy(f"asking {name} what it offers"):
         findings = await desk.office.administration.server_refresh(name, actor=desk.actor)
-    if findings.error is not None:
+    if findings.error is not None and not findings.unanswered:
         desk.terminal.note(f"the file is written; when the server runs: mcp-gateway server refresh {name}")
-        raise UpstreamUnavailable(
-            f"{name} could not be asked: {findings.detail or findings.error}", code=findings.error
-        )
+    found.refuse_failed(desk.terminal, name, findings)
     return await desk.office.administration.tool_rows(name)
 
 
 def _hinted(entry: UpstreamEntry, rows: Sequence[ToolRow]) -> dict[str, ToolEntry]:
     """The risks the server claims, for tools the entry does not name and claims that would change something."""
-    claims = {row.name: found.suggested_risk(row.definition) for row in rows if row.name not in entry.tools}
+    unnamed = [row for row in rows if row.kind is Kind.TOOL and row.name not in entry.tools]
+    claims = {row.name: found.suggested_risk(row.definition) for row in unnamed}
     return {name: ToolEntry(risk=claim) for name, claim in claims.items() if claim and claim is not entry.default_risk}
 
 
 def _next_steps(name: str, rows: Sequence[ToolRow]) -> list[str]:
     waiting = sum(found.waits(row) for row in rows)
     return [
-        f"{name}: {len(rows)} tools, {waiting} waiting for approval. Next:",
+        f"{name}: {found.counted(rows)}, {waiting} waiting for approval. Next:",
         *([f"  mcp-gateway server approve {name}"] if waiting else []),
         f"  mcp-gateway access add USER reader server:{name}",
         f"  mcp-gateway grant add --agent AGENT --on server:{name} --reason REASON",

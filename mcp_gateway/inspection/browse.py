@@ -6,11 +6,12 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mcp_gateway.authorization import Access, access_command
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.inspection.definition import MAX_NAME, describe, one_line
+from mcp_gateway.inspection.definition import MAX_NAME, MAX_URI, describe, one_line
 from mcp_gateway.inspection.views import (
     ResourceNeed,
     ServerStatus,
@@ -22,6 +23,7 @@ from mcp_gateway.inspection.views import (
 )
 from mcp_gateway.model.ids import ToolId, UserId, server_id
 from mcp_gateway.model.tool import (
+    Kind,
     OpenApiTransport,
     ReviewState,
     Risk,
@@ -31,6 +33,9 @@ from mcp_gateway.model.tool import (
     Upstream,
 )
 from mcp_gateway.storage.catalog import ServerRow
+
+_Place: TypeAlias = tuple[str, bool, str, str]
+"""Server, then tools first, then by type and name as the id spells them."""
 
 _WAITING = frozenset({ReviewState.PENDING, ReviewState.CHANGED, ReviewState.QUARANTINED})
 
@@ -44,11 +49,12 @@ class Filter:
     risk: Risk | None = None
     state: ReviewState | None = None
     access: Access | None = None
+    kind: Kind | None = Kind.TOOL
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one asker sees of the tools, in catalog order."""
+    """What one asker sees of all that is on offer, in catalog order."""
 
     tools: tuple[Tool, ...]
     access: Mapping[ToolId, Access]
@@ -80,13 +86,13 @@ def detail(catalog: Catalog, seen: Seen, tool: Tool) -> ToolDetail:
 
 
 def tool_view(catalog: Catalog, seen: Seen, tool: Tool) -> ToolView:
-    described = describe(tool.definition)
+    described = describe(tool.definition, tool.kind)
     row = catalog.row(tool.id) if seen.reviewing else None
     access = seen.access.get(tool.id)
     return ToolView(
         id=tool.id,
         server=tool.server,
-        name=one_line(tool.name, MAX_NAME),
+        name=one_line(tool.name, MAX_NAME if tool.kind is Kind.TOOL else MAX_URI),
         exposed=tool.exposed,
         title=described.title,
         description=described.description,
@@ -100,11 +106,12 @@ def tool_view(catalog: Catalog, seen: Seen, tool: Tool) -> ToolView:
         access=access,
         owner=catalog.upstreams[tool.server].owner,
         ask=access_command(seen.user, tool) if access is Access.REQUESTABLE and seen.user else None,
+        kind=tool.kind,
     )
 
 
 def server_view(upstream: Upstream, row: ServerRow | None, tools: Sequence[Tool], *, operating: bool) -> ServerView:
-    """`tools` are those of this server the asker sees; operators also learn the last error."""
+    """`tools` is what the asker sees of this server, of any kind; operators also learn the last error."""
     return ServerView(
         id=server_id(upstream.name),
         name=upstream.name,
@@ -115,7 +122,9 @@ def server_view(upstream: Upstream, row: ServerRow | None, tools: Sequence[Tool]
         protocol_version=row.protocol_version if row else None,
         last_seen_at=row.last_seen_at if row else None,
         last_error=row.last_error if row and operating else None,
-        tools=len(tools),
+        tools=sum(tool.kind is Kind.TOOL for tool in tools),
+        prompts=sum(tool.kind is Kind.PROMPT for tool in tools),
+        resources=sum(tool.kind in (Kind.RESOURCE, Kind.TEMPLATE) for tool in tools),
         waiting=sum(tool.state in _WAITING for tool in tools),
     )
 
@@ -143,6 +152,8 @@ def _status(row: ServerRow | None) -> ServerStatus:
 def _views(catalog: Catalog, seen: Seen, wanted: Filter) -> Iterable[ToolView]:
     for tool in seen.tools:
         if wanted.server not in (None, tool.server) or wanted.risk not in (None, tool.risk):
+            continue
+        if wanted.kind not in (None, tool.kind):
             continue
         if wanted.state in (None, tool.state) and wanted.access in (None, seen.access.get(tool.id)):
             yield tool_view(catalog, seen, tool)
@@ -172,10 +183,11 @@ def _after(views: Sequence[ToolView], cursor: str | None) -> int:
     return next((index for index, view in enumerate(views) if _place(view) > place), len(views))
 
 
-def _place(view: ToolView) -> tuple[str, str]:
+def _place(view: ToolView) -> _Place:
     return _split(view.id)
 
 
-def _split(identifier: str) -> tuple[str, str]:
-    server, _, name = identifier.removeprefix("tool:").partition("/")
-    return server, name
+def _split(identifier: str) -> _Place:
+    kind, _, rest = identifier.partition(":")
+    server, _, name = rest.partition("/")
+    return server, kind != Kind.TOOL, kind, name

@@ -1,4 +1,4 @@
-"""A tool definition in words for people. Pure.
+"""What an upstream says of something it offers, in words for people. Pure.
 
 The text comes from an upstream and may try to deceive its reader: invisible characters,
 reversed text, walls of words. Nothing of that is shown; the definition itself is kept as it is.
@@ -7,13 +7,15 @@ reversed text, walls of words. Nothing of that is shown; the definition itself i
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from mcp_gateway.model.tool import JsonObject
+from mcp_gateway.catalog import variables
+from mcp_gateway.model.tool import JsonObject, Kind
 
 MAX_NAME = 128
+MAX_URI = 2_048
 MAX_TITLE = 160
 MAX_DESCRIPTION = 2000
 _MAX_PARAMETERS = 100
@@ -46,13 +48,35 @@ class Described:
     """Required ones first, otherwise in the schema's order."""
 
 
-def describe(definition: JsonObject) -> Described:
+def describe(definition: JsonObject, kind: Kind = Kind.TOOL) -> Described:
     """Never fails: whatever is not of the expected shape is left out."""
     annotations = _object(definition.get("annotations"))
+    title = definition.get("title") or annotations.get("title")
+    if kind in (Kind.RESOURCE, Kind.TEMPLATE):
+        # What it is known by is its URI; its `name` is for people.
+        title = title or definition.get("name")
     return Described(
-        title=_line(definition.get("title") or annotations.get("title"), MAX_TITLE),
+        title=_line(title, MAX_TITLE),
         description=_text(definition.get("description"), MAX_DESCRIPTION),
-        parameters=_parameters(_object(definition.get("inputSchema"))),
+        parameters=_of_kind(definition, kind),
+    )
+
+
+def _of_kind(definition: JsonObject, kind: Kind) -> tuple[Parameter, ...]:
+    if kind is Kind.TOOL:
+        return _parameters(_object(definition.get("inputSchema")))
+    if kind is Kind.PROMPT:
+        return _required_first(map(_argument, map(_object, _array(definition.get("arguments"))[:_MAX_PARAMETERS])))
+    text = definition.get("uriTemplate")
+    names = variables(text) if kind is Kind.TEMPLATE and isinstance(text, str) else ()
+    return tuple(Parameter(one_line(name, MAX_NAME), "string", required=False, description="") for name in names)
+
+
+def _argument(said: Mapping[str, Any]) -> Parameter:
+    """Of a prompt; every one is a string (MCP PromptArgument)."""
+    required = said.get("required") is True
+    return Parameter(
+        _line(said.get("name"), MAX_NAME), "string", required, _text(said.get("description"), MAX_DESCRIPTION)
     )
 
 
@@ -92,7 +116,11 @@ def _parameters(schema: Mapping[str, Any]) -> tuple[Parameter, ...]:
         )
         for name, property_schema in properties
     ]
-    return tuple(sorted(found, key=lambda parameter: not parameter.required))
+    return _required_first(found)
+
+
+def _required_first(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    return tuple(sorted(parameters, key=lambda parameter: not parameter.required))
 
 
 def _type(schema: object, depth: int = 0) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import anyio
 
 from mcp_gateway.errors import LimitExceeded
+from mcp_gateway.inspection.trail import UNAVAILABLE
 from mcp_gateway.storage import Change
 
 _DECIDED = frozenset({"intent", "decision"})
@@ -138,7 +139,7 @@ class _Queue:
 
 def _catalog_event(change: Change) -> Event:
     server = str(change.payload["server"])
-    private = {name: change.payload[name] for name in ("tool", "state") if name in change.payload}
+    private = {name: change.payload[name] for name in ("kind", "tool", "state") if name in change.payload}
     return Event(
         kind="catalog",
         at=change.at,
@@ -153,8 +154,8 @@ def _decision_event(record: Mapping[str, Any]) -> Event:
     code = record.get("code")
     public = {name: record.get(name) for name in ("request", "verb", "agent", "effect")}
     tool = record.get("tool")
-    # A user hears of an unavailable tool what the caller heard: not even that it exists.
-    told = {} if code == "tool.unavailable" else {"tool": tool}
+    # A user hears of what is unavailable what the caller heard: not even that it exists.
+    told = {} if code in UNAVAILABLE else {"tool": tool}
     reasons = [reason["code"] for reason in record.get("reasons", ())]
     return Event(
         kind="decision",

@@ -34,7 +34,7 @@ from mcp_gateway.inspection.views import (
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import GATEWAY, AgentId, ToolId, UserId, server_id
 from mcp_gateway.model.principal import Person, Principal
-from mcp_gateway.model.tool import Tool
+from mcp_gateway.model.tool import Kind, Tool
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.storage import ChangeFeed
 
@@ -81,11 +81,11 @@ class Inspection:
         return view
 
     async def tools(self, asker: Asker, wanted: Filter, *, limit: int, cursor: str | None = None) -> ToolPage:
-        """A page of the tools the asker sees, ordered by server and name; raises BadRequest for a foreign cursor."""
+        """A page of what the asker sees, ordered by server, kind and name; raises BadRequest for a foreign cursor."""
         return browse.page(self._catalog, await self._seen(asker), wanted, limit=limit, cursor=cursor)
 
     async def tool(self, asker: Asker, identifier: ToolId) -> ToolDetail:
-        """Raises AccessDenied alike for a tool that does not exist and one the asker may not see."""
+        """Of any kind; raises AccessDenied alike for what does not exist and what the asker may not see."""
         seen = await self._seen(asker)
         return browse.detail(self._catalog, seen, _among(seen, identifier))
 
@@ -137,10 +137,11 @@ class Inspection:
         server: str | None = None,
         memberships: Memberships = (),
         address: str | None = None,
+        kind: Kind | None = Kind.TOOL,
     ) -> tuple[ToolAccess, ...]:
-        """Every known tool, what it is to this principal, and by which codes it is not listed."""
+        """Every known tool, what it is to this principal, and by which codes it is not listed; None = of any kind."""
         seen = await self._everything(asker)
-        tools = [tool for tool in seen.tools if server in (None, tool.server)]
+        tools = [tool for tool in seen.tools if server in (None, tool.server) and kind in (None, tool.kind)]
         principal = Principal(user, agent, _EVERY_SCOPE, "", "", 0, memberships=memberships)
         now, request = self._clock(), _imagined(address)
         found = await self._authorization.accessible(principal, tools, now=now, request=request)
@@ -197,7 +198,7 @@ class Inspection:
 
     async def _seen(self, asker: Asker) -> Seen:
         await self._catch_up()
-        tools = self._catalog.every()
+        tools = self._catalog.every(*Kind)
         everything = await self._sees_everything(asker)
         if isinstance(asker, OsUser):
             return Seen(tuple(tools), {}, reviewing=True)
@@ -206,7 +207,7 @@ class Inspection:
         return Seen(tuple(shown), access, reviewing=everything, user=asker.user)
 
     async def _everything(self, asker: Asker) -> Seen:
-        """Every tool; raises AccessDenied for a person who does not see everything."""
+        """Everything on offer; raises AccessDenied for a person who does not see everything."""
         seen = await self._seen(asker)
         if not seen.reviewing:
             raise AccessDenied(None, code="tool.unavailable")

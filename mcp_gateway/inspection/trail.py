@@ -11,11 +11,15 @@ from anyio import to_thread
 from mcp_gateway.audit import Record, Trail, Wanted
 from mcp_gateway.errors import AuditUnavailable
 from mcp_gateway.model.ids import UserId
+from mcp_gateway.model.tool import Kind
 
 _MAX_SEARCHED = 100_000
 """Records looked at for one question; narrow it with `since` to look further back."""
 
 _DEADLINE_SECONDS = 10.0
+
+UNAVAILABLE = frozenset(kind.unavailable for kind in Kind)
+"""Whoever is told one of these is not told of what."""
 
 _TOLD = frozenset(
     {"kind", "at", "request", "verb", "user", "agent", "endpoint", "tool", "effect", "outcome", "code", "latency_us"}
@@ -41,6 +45,6 @@ def _search(trail: Trail, wanted: Wanted, limit: int) -> tuple[Record, ...]:
 
 
 def _told(record: Record) -> Record:
-    """Without reasons and questions, and without the tool that was said not to exist."""
-    hidden = {"tool"} if record.get("code") == "tool.unavailable" else frozenset[str]()
+    """Without reasons and questions, and without what was said not to exist."""
+    hidden = {"tool"} if record.get("code") in UNAVAILABLE else frozenset[str]()
     return {name: value for name, value in record.items() if name in _TOLD - hidden}

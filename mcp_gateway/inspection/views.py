@@ -10,7 +10,7 @@ from mcp_gateway.authorization import Access
 from mcp_gateway.inspection.definition import Parameter
 from mcp_gateway.model.ids import ServerId, ToolId
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import ReviewState, Risk
+from mcp_gateway.model.tool import Kind, ReviewState, Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class ServerView:
     tools: int
     """How many of its tools the asker sees."""
     waiting: int
-    """How many of those cannot be called until somebody reviews them."""
+    """How many of those, and of prompts and resources, cannot be used until somebody reviews them."""
+    prompts: int = 0
+    resources: int = 0
+    """With its templates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class ToolView:
     id: ToolId
     server: str
     name: str
-    """The upstream's own name, as used on `/mcp/<server>`."""
+    """The upstream's own name, as used on `/mcp/<server>`; of a resource its URI, of a template its text."""
     exposed: str
     """The name on `/mcp`."""
     title: str
@@ -91,6 +94,7 @@ class ToolView:
     """Who to ask."""
     ask: str | None = None
     """Of a requestable tool: what an administrator would run."""
+    kind: Kind = Kind.TOOL
 
 
 @dataclass(frozen=True, slots=True)
