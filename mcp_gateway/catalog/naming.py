@@ -15,7 +15,7 @@ def spoken(kind: Kind, name: str) -> str:
 
 
 def named(rows: Sequence[ToolRow], texts: Sequence[str]) -> list[ToolRow]:
-    """The rows that `texts` name, with their kind or, where that is clear, without it; raises OperatorError."""
+    """The rows of one server that `texts` name, with their kind or, where that is clear, without; raises OperatorError."""
     return [_named(rows, text) for text in dict.fromkeys(texts)]
 
 
@@ -24,9 +24,8 @@ def _named(rows: Sequence[ToolRow], text: str) -> ToolRow:
     kinds = {"resource": (Kind.RESOURCE, Kind.TEMPLATE)}.get(kind) or ((Kind(kind),) if kind in set(Kind) else ())
     found = [row for row in rows if row.kind in kinds and row.name == name] or [row for row in rows if row.name == text]
     if not found:
-        raise OperatorError(
-            "the server offers nothing of that name", where=text, remedy="mcp-gateway server show SERVER"
-        )
+        server = rows[0].server if rows else "the server"
+        raise OperatorError(f"{server} does not offer {text}", remedy=f"mcp-gateway server show {server}")
     if len(found) > 1:
         says = ", ".join(spoken(row.kind, row.name) if row.kind is not Kind.TOOL else f"tool:{text}" for row in found)
         raise OperatorError(f"could be any of {says}", where=text, remedy="say which, with its kind in front")

@@ -42,7 +42,12 @@ def test_a_name_is_enough_where_it_is_clear_and_its_kind_makes_it_so(text: str, 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("find", "tool:find, prompt:find"), ("prompt:only", "nothing"), ("tool:docs://a", "nothing"), ("", "nothing")],
+    [
+        ("find", "tool:find, prompt:find"),
+        ("prompt:only", "docs does not offer"),
+        ("tool:docs://a", "not offer"),
+        ("", "not offer"),
+    ],
 )
 def test_a_name_that_is_unknown_or_unclear_is_refused(text: str, problem: str) -> None:
     with pytest.raises(OperatorError) as refused:
