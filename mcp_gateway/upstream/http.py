@@ -124,7 +124,7 @@ class HttpClient:
 
     @asynccontextmanager
     async def stream(self, headers: Headers, *, patience: float = 0.0) -> AsyncGenerator[Response, None]:
-        """GET the endpoint. Raises what `post` raises, until the answer begins."""
+        """GET the endpoint. Raises what `post` raises; leaving closes the request."""
         client = self._client or await self._opened()
         try:
             request = client.get(self._url).headers(headers).timeout(self._timeout + timedelta(seconds=patience))
@@ -137,6 +137,8 @@ class HttpClient:
             raise
         try:
             yield response
+        except PyreqwestError as exc:
+            raise self._translated(exc) from exc
         finally:
             await streamed.__aexit__(None, None, None)
 

@@ -1,15 +1,15 @@
 """The 2024-11-05 to 2025-11-25 leg over HTTP: `initialize`, a session per owner, calls as POSTs.
 
-The standalone GET stream is not opened: what a server pushes there has no caller. A session is
-opened again only on HTTP 404, which says that the request was not looked at.
+The session's own stream is opened where the client can be asked something. A session is opened again
+only on HTTP 404, which says that the request was not looked at.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from pyreqwest.response import Response
@@ -30,9 +30,17 @@ from mcp_gateway.upstream.questions import Hear, Questions
 from mcp_gateway.upstream.reading import Reading, ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
+from mcp_gateway.upstream.standing import Standing
 
 FAREWELL_SECONDS = 1.0
 """For telling an upstream that a call or a session is over."""
+_LISTENING_SECONDS = 3_600.0
+"""How long one stream of a session is held, beyond a call's deadline, before it is opened again."""
+_LISTENING_SHARE = 4
+"""Such streams take no more than this part of the connections."""
+_SETTLING_SECONDS = 1.0
+Spawn: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+"""Runs something in the background as long as the upstream is configured."""
 _SESSION_ID = re.compile(r"[\x21-\x7e]{1,1024}")
 
 
@@ -54,6 +62,8 @@ class LegacySession:
         # The HTTP client's deadline cannot stand still while somebody is asked; the call's own does.
         self._patience = limits.patience_seconds if told else 0.0
         self.hello = hello
+        self.standing: Standing | None = None
+        """Where the server may also ask, if it has such a stream and there is anything to ask."""
 
     @property
     def alive(self) -> bool:
@@ -73,7 +83,23 @@ class LegacySession:
         request_id = envelope.new_id()
         return envelope.result(await self._post(request_id, envelope.request(request_id, method, params), ignore))
 
+    def listener(self) -> Standing:
+        """To be run in the background as long as the session lasts."""
+
+        def open_stream(place: str) -> AbstractAsyncContextManager[Response]:
+            headers = [*self._headers, ("last-event-id", place)] if place else self._headers
+            return self._http.stream(headers, patience=_LISTENING_SECONDS)
+
+        self.standing = Standing(open_stream, self._reply, limit=self._limits.response_bytes)
+        return self.standing
+
+    def release(self) -> None:
+        """The server no longer knows the session, or soon will not."""
+        if self.standing is not None:
+            self.standing.close()
+
     async def aclose(self) -> None:
+        self.release()
         if not self._has_id:
             return
         with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
@@ -95,7 +121,10 @@ class LegacySession:
         async def consume(response: Response) -> Answer:
             return self._judged(response.status, await reading.message(response), request_id, permit)
 
-        return await self._http.post(self._headers, body, consume, patience=patience)
+        if caller is None or self.standing is None:
+            return await self._http.post(self._headers, body, consume, patience=patience)
+        with self.standing.call(request_id, questions, hear):
+            return await self._http.post(self._headers, body, consume, patience=patience)
 
     def _judged(self, status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
         if status == 404 and self._has_id:
@@ -127,11 +156,14 @@ class LegacyLeg:
         *,
         shared: bool,
         end: Callable[[LegacySession], None],
+        spawn: Spawn | None = None,
     ) -> None:
         self._http = http
         self._credentials = credentials
         self._limits = limits
         self._shared = shared
+        self._spawn = spawn
+        self._listening = 0
         self._sessions = Sessions[LegacySession](
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
@@ -153,7 +185,7 @@ class LegacyLeg:
             try:
                 return await session.ask(method, params)
             except SessionLost as exc:
-                self._sessions.forget(who, session)
+                self._forget(who, session)
                 raise UpstreamUnavailable("the upstream lost the session") from exc
 
     async def hello(self) -> Hello:
@@ -171,8 +203,12 @@ class LegacyLeg:
             try:
                 return await session.call(permit, caller)
             except SessionLost:
-                self._sessions.forget(who, session)
+                self._forget(who, session)
                 raise
+
+    def _forget(self, who: Owner, session: LegacySession) -> None:
+        self._sessions.forget(who, session)
+        session.release()
 
     def _owner(self, principal: Principal | None, said: Capabilities) -> Owner:
         return owner(principal, self._credentials.current().version, said, shared=self._shared)
@@ -193,15 +229,40 @@ class LegacyLeg:
             return found, response.get_header("mcp-session-id")
 
         found, session_id = await self._http.post(credential, body, consume)
-        headers = [*credential, ("mcp-protocol-version", _agreed(found)), *_session_header(session_id)]
+        headers = [*credential, ("mcp-protocol-version", agreed(found)), *_session_header(session_id)]
         await self._http.post(headers, envelope.notification("notifications/initialized"), _discard)
-        hello = Hello.of(found, Era.LEGACY, _agreed(found), envelope.server_info(found))
+        hello = Hello.of(found, Era.LEGACY, agreed(found), envelope.server_info(found))
         has_id = session_id is not None
         capabilities = told(who.capabilities)
-        return LegacySession(self._http, headers, hello, has_id=has_id, limits=self._limits, told=capabilities)
+        session = LegacySession(self._http, headers, hello, has_id=has_id, limits=self._limits, told=capabilities)
+        if capabilities and who.user and has_id and self._spawn is not None:
+            await self._listen(session, self._spawn)
+        return session
+
+    async def _listen(self, session: LegacySession, spawn: Spawn) -> None:
+        """Before the first call, which may be asked something there; a server in no hurry is not waited for."""
+        if self._listening >= self._limits.connections // _LISTENING_SHARE:
+            return
+        standing = session.listener()
+
+        async def run() -> None:
+            self._listening += 1
+            try:
+                await standing.run()
+            finally:
+                self._listening -= 1
+
+        spawn(run)
+        try:
+            with anyio.move_on_after(_SETTLING_SECONDS):
+                await standing.settled.wait()
+        except BaseException:
+            session.release()
+            raise
 
 
-def _agreed(found: Mapping[str, Any]) -> str:
+def agreed(found: Mapping[str, Any]) -> str:
+    """The version of a session, as the server's answer to `initialize` has it."""
     version: object = found.get("protocolVersion")
     if not isinstance(version, str) or version not in LEGACY_VERSIONS:
         raise UpstreamProtocolError(

@@ -68,10 +68,26 @@ class Questions:
                 else:
                     self._ask(message, self._group)
             elif message["method"] == "notifications/cancelled":
-                self._withdraw(message)
+                self.withdraw(message)
             else:
                 await hear(message)
         return message
+
+    async def pushed(self, message: Message, group: TaskGroup) -> None:
+        """A question that came outside the call's own stream; `group` is where it waits. Raises nothing."""
+        refused = self._refusal(message)
+        if refused is None:
+            try:
+                self._ask(message, group)
+                return
+            except UpstreamProtocolError as exc:
+                refused = envelope.refused(message, -32600, str(exc))
+        await self._reply(refused)
+
+    def close(self) -> None:
+        """The call is over; so is whatever is still asked."""
+        for scope in self._open.values():
+            scope.cancel()
 
     async def _beside(self, first: Message, receive: Receive, hear: Hear) -> Message:
         """Go on with questions open; the answer withdraws those that still are."""
@@ -129,7 +145,7 @@ class Questions:
         except (TimeoutError, GatewayError):
             return envelope.refused(message, _INTERNAL, "the client did not answer")
 
-    def _withdraw(self, message: Message) -> None:
+    def withdraw(self, message: Message) -> None:
         """The upstream no longer wants to know; such a question gets no reply."""
         withdrawn: object = (_params(message) or {}).get("requestId")
         scope = self._open.get(withdrawn) if isinstance(withdrawn, str | int) else None

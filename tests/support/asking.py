@@ -36,11 +36,12 @@ def question(kind: str) -> Any:
 
 
 async def ask(ctx: ServerRequestContext[dict[str, Any]], arguments: dict[str, Any]) -> str:
-    """What came back for each kind in `arguments["kinds"]`, one after the other."""
+    """What came back for each kind in `arguments["kinds"]`, one after the other; `unrelated` ones name no call."""
     found: list[Any] = []
     for kind in arguments["kinds"]:
         try:
-            related = ServerMessageMetadata(related_request_id=ctx.request_id)
+            unrelated = arguments.get("unrelated")
+            related = None if unrelated else ServerMessageMetadata(related_request_id=ctx.request_id)
             answer = (await ctx.session.send_request(question(kind), _Anything, metadata=related)).model_dump()
         except MCPError as exc:
             answer = {"refused": exc.error.code}
