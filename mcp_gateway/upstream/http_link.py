@@ -1,7 +1,8 @@
 """An upstream over HTTP whose era is found out: the modern and the legacy leg behind one link.
 
 A contradiction (an answer the era's servers do not give) asks the upstream again. Only when it
-turns out to speak the other era is the call sent once more: the first one cannot have run.
+turns out to speak the other era is the call sent once more: the first one cannot have run. One that
+refuses both may have the oldest transport (MCP 2025-11-25 basic/transports, backwards compatibility).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from mcp_gateway.errors import UpstreamFailure
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import HttpTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
@@ -25,6 +27,7 @@ from mcp_gateway.upstream.legacy import LegacyLeg, LegacySession
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.modern import ModernLeg
+from mcp_gateway.upstream.sse_link import SseLeg
 
 T = TypeVar("T")
 
@@ -49,7 +52,13 @@ class HttpLink:
         credentials = Credentials(secrets, transport)
         self._modern = ModernLeg(self._http, credentials, limits)
         self._shared = upstream.sessions == "shared"
-        self._legacy = LegacyLeg(self._http, credentials, limits, shared=self._shared, end=end)
+        self._streamable = LegacyLeg(
+            self._http, credentials, limits, shared=self._shared, end=end, spawn=tasks.start_soon
+        )
+        self._sse = SseLeg(self._http, credentials, limits, upstream=upstream, url=transport.url, end=end, tasks=tasks)
+        self._legacy: LegacyLeg = self._streamable
+        """Whichever of the two it was last found to speak."""
+        self._may_be_old = upstream.protocol == "auto"
         self._eras = EraMemory(upstream.protocol, self._modern.probe)
 
     @property
@@ -74,9 +83,23 @@ class HttpLink:
     async def _call_again(
         self, leg: ModernLeg | LegacyLeg, contradiction: EraContradicted, permit: Permit, caller: Caller
     ) -> Answer:
-        if not await self._eras.contradicted(leg.era):
+        return await (await self._other(leg, contradiction)).call(permit, caller)
+
+    async def _other(self, leg: ModernLeg | LegacyLeg, contradiction: EraContradicted) -> ModernLeg | LegacyLeg:
+        """The leg the upstream speaks instead; raises what contradicted when there is none."""
+        if await self._eras.contradicted(leg.era):
+            return self._legacy if leg is self._modern else self._modern
+        if leg is self._modern or not self._may_be_old:
             raise contradiction
-        return await (self._legacy if leg is self._modern else self._modern).call(permit, caller)
+        if leg is self._sse:
+            self._legacy = self._streamable
+        elif self._legacy is not self._sse:
+            try:
+                await self._sse.hello()
+            except UpstreamFailure:
+                raise contradiction from None
+            self._legacy = self._sse
+        return self._legacy
 
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return await self._either(lambda leg: leg.ask(method, params))
@@ -85,12 +108,13 @@ class HttpLink:
         return await self._either(lambda leg: leg.hello())
 
     async def sweep(self) -> None:
-        self._legacy.sweep()
+        self._streamable.sweep()
+        self._sse.sweep()
         await self._http.refresh()
 
     async def aclose(self) -> None:
         async with anyio.create_task_group() as closing:
-            for session in self._legacy.drain():
+            for session in [*self._streamable.drain(), *self._sse.drain()]:
                 closing.start_soon(session.aclose)
         await self._http.aclose()
 
@@ -98,7 +122,6 @@ class HttpLink:
         leg = self._modern if await self._eras.current() is Era.MODERN else self._legacy
         try:
             return await ask(leg)
-        except EraContradicted:
-            if not await self._eras.contradicted(leg.era):
-                raise
-        return await ask(self._legacy if leg is self._modern else self._modern)
+        except EraContradicted as exc:
+            contradiction = exc
+        return await ask(await self._other(leg, contradiction))

@@ -24,7 +24,7 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.model.call import Answer, Caller, Permit
-from mcp_gateway.model.tool import HttpTransport, OpenApiTransport, Upstream
+from mcp_gateway.model.tool import HttpTransport, OpenApiTransport, SseTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.addresses import resolve as resolve_by_system
 from mcp_gateway.upstream.breaker import Breaker
@@ -35,6 +35,7 @@ from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello, Link
 from mcp_gateway.upstream.listing import Listed, listed
 from mcp_gateway.upstream.openapi.link import OpenApiLink
+from mcp_gateway.upstream.sse_link import SseLink
 from mcp_gateway.upstream.stdio import StdioLink
 
 log = logging.getLogger(__name__)
@@ -177,7 +178,8 @@ class Upstreams:
                 upstream, upstream.transport, secrets=self._secrets, resolve=self._resolve, limits=self._limits
             )
         if isinstance(upstream.transport, HttpTransport):
-            return HttpLink(
+            kind = SseLink if isinstance(upstream.transport, SseTransport) else HttpLink
+            return kind(
                 upstream,
                 upstream.transport,
                 secrets=self._secrets,

@@ -1,4 +1,4 @@
-"""What every upstream does alike, over modern HTTP, legacy HTTP and stdio, against real MCP servers."""
+"""What every upstream does alike, over modern HTTP, legacy HTTP, HTTP+SSE and stdio, against real MCP servers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mcp_gateway.model.call import Answer, Era
 from mcp_gateway.model.tool import Kind
 from mcp_gateway.upstream import Limits, Upstreams
 from tests.support.offers import NOWHERE
+from tests.support.sse_upstreams import sse_upstream
 from tests.support.upstreams import TOOLS, Heard, RunningUpstream, permit_for, running_upstream, stdio_upstream
 
 pytestmark = pytest.mark.anyio
@@ -23,16 +24,20 @@ pytestmark = pytest.mark.anyio
 Start = Callable[..., AbstractAsyncContextManager[tuple[Upstreams, RunningUpstream]]]
 
 
-@pytest.fixture(params=["http-modern", "http-legacy", "http-both-json", "stdio"])
+@pytest.fixture(params=["http-modern", "http-legacy", "http-both-json", "sse-legacy", "sse-found", "stdio"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     """Starts one upstream and the room in front of it."""
     options: dict[str, dict[str, Any]] = {
         "http-modern": {"era": "modern"},
         "http-legacy": {"era": "legacy"},
         "http-both-json": {"era": "both", "json_response": True},
+        "sse-legacy": {},
+        "sse-found": {"declared": False},
         "stdio": {},
     }
-    run = stdio_upstream if request.param == "stdio" else running_upstream
+    run = {"stdio": stdio_upstream, "sse-legacy": sse_upstream, "sse-found": sse_upstream}.get(
+        request.param, running_upstream
+    )
 
     @asynccontextmanager
     async def begin(
