@@ -29,6 +29,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_upstream_transports.py::test_every_page_of_the_tools_is_listed_as_it_was_sent",
     ),
     Promise(
+        "Prompts and resources are listed and a list the server does not know is empty.",
+        "MCP 2026-07-28 server/resources, server/prompts: capabilities",
+        "contract/test_upstream_transports.py::test_prompts_and_resources_are_listed_and_a_list_the_server_does_not_know_is_empty",
+    ),
+    Promise(
         "The probed era is the version that is reported.",
         "MCP 2026-07-28 basic/authorization/authorization-server-discovery",
         "contract/test_upstream_transports.py::test_the_probed_era_is_the_version_that_is_reported",

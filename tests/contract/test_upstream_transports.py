@@ -15,7 +15,7 @@ from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocol
 from mcp_gateway.model.call import Answer, Era
 from mcp_gateway.model.tool import Kind
 from mcp_gateway.upstream import Limits, Upstreams
-from tests.support.offers import NOWHERE
+from tests.support.offers import NOTES, NOWHERE
 from tests.support.sse_upstreams import sse_upstream
 from tests.support.upstreams import TOOLS, Heard, RunningUpstream, permit_for, running_upstream, stdio_upstream
 
@@ -69,6 +69,15 @@ async def test_every_page_of_the_tools_is_listed_as_it_was_sent(start: Start) ->
     assert [tool["name"] for tool in found.tools] == list(TOOLS)
     assert found.tools[0]["inputSchema"] == TOOLS["echo"]
     assert found.server_info["name"] == "sample"
+
+
+async def test_prompts_and_resources_are_listed_and_a_list_the_server_does_not_know_is_empty(start: Start) -> None:
+    async with start() as (upstreams, upstream):
+        found = await upstreams.list_tools(upstream.entry)
+    assert not found.failed
+    assert [prompt["name"] for prompt in found.offered[Kind.PROMPT]] == ["greet"]
+    assert [resource["uri"] for resource in found.offered[Kind.RESOURCE]] == [NOTES]
+    assert found.offered[Kind.TEMPLATE] == (), "it has resources and never heard of templates"
 
 
 async def test_the_probed_era_is_the_version_that_is_reported(start: Start) -> None:
