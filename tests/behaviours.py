@@ -1456,4 +1456,149 @@ PROMISES: tuple[Promise, ...] = (
         "design.md §6",
         "flow/test_questions.py::test_the_audit_names_what_was_asked_and_what_came_of_it_and_never_the_words",
     ),
+    Promise(
+        "Only the session that is asked answers.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_only_the_session_that_is_asked_answers",
+    ),
+    Promise(
+        "A late or second answer has no effect.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_late_or_second_answer_has_no_effect",
+    ),
+    Promise(
+        "A misshapen answer is the client's error and the question stays open.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_misshapen_answer_is_the_clients_error_and_the_question_stays_open",
+    ),
+    Promise(
+        "A client's error is the upstream's answer as a code.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_clients_error_is_the_upstreams_answer_as_a_code",
+    ),
+    Promise(
+        "An answer after revocation never reaches the upstream.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_an_answer_after_revocation_never_reaches_the_upstream",
+    ),
+    Promise(
+        "A retry after revocation ends the call that waits.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_retry_after_revocation_ends_the_call_that_waits",
+    ),
+    Promise(
+        "A waiting call ends with the right to it even when nobody comes back.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_waiting_call_ends_with_the_right_to_it_even_when_nobody_comes_back",
+    ),
+    Promise(
+        "The state of a waiting call is good once for its own client.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_the_state_of_a_waiting_call_is_good_once_for_its_own_client",
+    ),
+    Promise(
+        "A retry without the answers is asked again.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_retry_without_the_answers_is_asked_again",
+    ),
+    Promise(
+        "Misshapen answers of a modern client are its own error.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_misshapen_answers_of_a_modern_client_are_its_own_error",
+    ),
+    Promise(
+        "Each round is on record with what was asked and answered.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_each_round_is_on_record_with_what_was_asked_and_answered",
+    ),
+    Promise(
+        "Progress goes to the request that waits with its own token.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_progress_goes_to_the_request_that_waits_with_its_own_token",
+    ),
+    Promise(
+        "A legacy client that vanishes is not waited for.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_legacy_client_that_vanishes_is_not_waited_for",
+    ),
+    Promise(
+        "A cancelled call takes its question back.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_cancelled_call_takes_its_question_back",
+    ),
+    Promise(
+        "A modern client that leaves while it waits cancels the call.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_modern_client_that_leaves_while_it_waits_cancels_the_call",
+    ),
+    Promise(
+        "Only so many calls of one principal wait for their client.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_only_so_many_calls_of_one_principal_wait_for_their_client",
+    ),
+    Promise(
+        "Two hundred questions at once each reach their own client.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_two_hundred_questions_at_once_each_reach_their_own_client",
+    ),
+    Promise(
+        "A gateway that stops ends the calls nobody will come back for.",
+        "MCP 2025-11-25 basic/transports; 2026-07-28 basic/patterns/mrtr; design §3",
+        "flow/test_question_attacks.py::test_a_gateway_that_stops_ends_the_calls_nobody_will_come_back_for",
+    ),
+    Promise(
+        "An upstream that asks without end is stopped for a legacy client.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_an_upstream_that_asks_without_end_is_stopped_for_a_legacy_client",
+    ),
+    Promise(
+        "An upstream that only wants time is called again.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_an_upstream_that_only_wants_time_is_called_again",
+    ),
+    Promise(
+        "A client that declared nothing may still come back later.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_a_client_that_declared_nothing_may_still_come_back_later",
+    ),
+    Promise(
+        "An upstream's state comes back byte for byte up to a bound.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_an_upstreams_state_comes_back_byte_for_byte_up_to_a_bound",
+    ),
+    Promise(
+        "What is no question is the upstream's fault.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_what_is_no_question_is_the_upstreams_fault",
+    ),
+    Promise(
+        "An undeclared question names the capability and is not repeated.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_an_undeclared_question_names_the_capability_and_is_not_repeated",
+    ),
+    Promise(
+        "A refused question ends a legacy client's call.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_a_refused_question_ends_a_legacy_clients_call",
+    ),
+    Promise(
+        "A page an older server wants visited is a question to a modern client.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_a_page_an_older_server_wants_visited_is_a_question_to_a_modern_client",
+    ),
+    Promise(
+        "Who cannot visit pages is told what is missing.",
+        "MCP 2026-07-28 basic/patterns/mrtr; design §10",
+        "flow/test_odd_questions.py::test_who_cannot_visit_pages_is_told_what_is_missing",
+    ),
+    Promise(
+        "A state is good for its own request and holds the upstream's out of sight.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_a_state_is_good_for_its_own_request_and_holds_the_upstreams_out_of_sight",
+    ),
+    Promise(
+        "Answers that nobody asked for are the upstream's to judge.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_answers_that_nobody_asked_for_are_the_upstreams_to_judge",
+    ),
 )

@@ -18,16 +18,18 @@ from mcp_gateway.errors import Declined
 from mcp_gateway.transport.inflight import Flight
 from mcp_gateway.transport.reply import Reply
 
-ANSWER_SECONDS = 600.0
-"""A person may have to look something up."""
+ANSWER_SECONDS = 590.0
+"""A person may have to look something up. A little less than the upstream's side waits, so that we know of the end."""
 MAX_QUESTIONS = 32
 """Of one call, over its whole time."""
 MAX_OPEN = 1_000
 """Of one process, at a time."""
 _MAX_QUESTION_BYTES = 1_048_576
+_FAREWELL_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 20.0
 """So that nothing between us and the client takes a thinking person for a dead connection."""
-_INTERNAL = -32603
+INTERNAL = -32603
+"""For an upstream whose question cannot be answered, whatever the client can do."""
 
 _CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 _NOTHING: Mapping[str, Any] = {}
@@ -101,6 +103,10 @@ class Question:
             self.result, self.error = message.get("result"), message.get("error")
             self._answered.set()
 
+    @property
+    def is_answered(self) -> bool:
+        return self.result is not None or self.error is not None
+
     def withdraw(self) -> None:
         """Nobody will answer any more."""
         self._answered.set()
@@ -121,7 +127,7 @@ class Questions:
     def put(self, session: str) -> Question:
         """A new question to `session`; raises Declined when too many wait."""
         if len(self._open) >= self._limit:
-            raise Declined("too many questions are open", jsonrpc=_INTERNAL)
+            raise Declined("too many questions are open", jsonrpc=INTERNAL)
         question = Question(session)
         self._open[question.id] = question
         return question
@@ -129,12 +135,14 @@ class Questions:
     def drop(self, question: Question) -> None:
         self._open.pop(question.id, None)
 
-    def answer(self, session: str, message: Mapping[str, Any]) -> None:
-        """A client's response; one to no question of its own session changes nothing."""
+    def answer(self, session: str, message: Mapping[str, Any]) -> bool:
+        """Whether a client's response is to a question of its own session; any other changes nothing."""
         answered: object = message["id"]
         question = self._open.get(answered) if isinstance(answered, str) else None
-        if question is not None and question.session == session:
-            question.answer(message)
+        if question is None or question.session != session:
+            return False
+        question.answer(message)
+        return True
 
     def __len__(self) -> int:
         return len(self._open)
@@ -189,7 +197,15 @@ class Conversation:
         finally:
             self._open.discard(question)
             self._questions.drop(question)
+            if not question.is_answered and not self._flight.client_gone:
+                await self._withdraw(question)
         return _result(question)
+
+    async def _withdraw(self, question: Question) -> None:
+        """The client need not bother its user any longer."""
+        params = {"requestId": question.id, "reason": "the answer is not needed any more"}
+        with anyio.move_on_after(_FAREWELL_SECONDS, shield=True):
+            await self._reply.notify({"method": "notifications/cancelled", "params": params})
 
     def _refuse(self, method: str, params: Mapping[str, Any]) -> None:
         if lacking(self._capabilities, method, params) is not None:
@@ -197,7 +213,7 @@ class Conversation:
         if not self._reply.accepts_stream or self._flight.client_gone:
             raise Declined("the client cannot be reached")
         if self._count >= MAX_QUESTIONS:
-            raise Declined("the call asked too often", jsonrpc=_INTERNAL)
+            raise Declined("the call asked too often", jsonrpc=INTERNAL)
         refuse_large(params)
 
     def _leave(self) -> None:
@@ -227,4 +243,4 @@ def _result(question: Question) -> Mapping[str, Any]:
     if question.error is not None:
         # Its message may hold anything; the code is what an upstream can act on.
         raise Declined("the client answered with an error", jsonrpc=int(question.error["code"]))
-    raise Declined("the client did not answer", jsonrpc=_INTERNAL)
+    raise Declined("the client did not answer", jsonrpc=INTERNAL)

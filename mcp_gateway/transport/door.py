@@ -130,7 +130,11 @@ async def _response(exchange: Exchange) -> None:
     """An answer to what we asked; whether anybody waits for it is not told (MCP 2025-11-25 basic/transports)."""
     if exchange.headers.get(VERSION_HEADER) in MODERN_VERSIONS:
         raise BadRequest("this protocol version has no responses from clients; send the request again with them")
-    exchange.parts.questions.answer(exchange.session().digest, exchange.message)
+    session = exchange.session()
+    answered = exchange.parts.questions.answer(session.digest, exchange.message)
+    if not answered and not exchange.parts.sessions.is_own(session):
+        # Whoever asked is another process: a client that begins anew begins where it is answered.
+        raise BadRequest("the session is unknown; initialize again", code="session.unknown")
     await exchange.reply.empty(202)
 
 

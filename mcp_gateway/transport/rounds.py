@@ -17,7 +17,8 @@ from mcp_gateway.errors import BadRequest, Declined, UpstreamProtocolError, Upst
 from mcp_gateway.model.call import Again, Answer, Era
 from mcp_gateway.model.tool import JsonObject, Tool
 from mcp_gateway.transport.asking import can_be_asked, lacking, outcome_of, presented
-from mcp_gateway.transport.parking import Parking, Waiting
+from mcp_gateway.transport.parked import Waiting
+from mcp_gateway.transport.parking import Parking
 from mcp_gateway.transport.states import State, States
 from mcp_gateway.transport.turns import INPUT_REQUIRED, Returned, Turn, urls_wanted, wanted
 
@@ -56,6 +57,8 @@ class Rounds:
         again = None if back is None else _again(state, back)
         item = turn.core.may_ask(turn.principal, turn.called) if can_be_asked(turn.request.capabilities) else None
         if item is not None:
+            # In its era there are no answers to nobody's question.
+            again = again if state is not None else None
             return self._handed(turn, await self.parking.begin(turn, client, item, again), began)
         return self._handed(turn, await turn.make(client, again), began)
 

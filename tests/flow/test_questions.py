@@ -7,10 +7,13 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.support.questions import ERAS, Era, Person, Stage, exposed, sdk_client, stage, text_of
+from tests.support.asked_clients import ModernAsked
+from tests.support.asking import CAPABILITIES
+from tests.support.questions import AGENT, ERAS, OTHER_AGENT, Era, Person, Stage, exposed, sdk_client, stage, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -99,3 +102,41 @@ async def test_the_audit_names_what_was_asked_and_what_came_of_it_and_never_the_
     assert [told["answers"] for told in named if "answers" in told][-1] == ["elicitation/create: accept"]
     assert outcomes[-1]["outcome"] == "ok"
     assert name not in str(records) and "What is your name" not in str(records)
+
+
+async def test_a_state_is_good_for_its_own_request_and_holds_the_upstreams_out_of_sight(made: Stage) -> None:
+    url = made.gateway.endpoint("modern")
+    own = await anyio.to_thread.run_sync(made.token, AGENT, "modern")
+    others = await anyio.to_thread.run_sync(made.token, OTHER_AGENT, "modern")
+    tool, other_tool = f"{ROUND}multi_round", f"{ROUND}request_state"
+    async with httpx2.AsyncClient(timeout=60) as http:
+        mine, other = ModernAsked(http, url, own, CAPABILITIES), ModernAsked(http, url, others, CAPABILITIES)
+        asked = (await mine.call(tool, {})).result
+        answers = {"step1": {"action": "accept", "content": {"name": "Mira"}}}
+        back: dict[str, Any] = {"inputResponses": answers, "requestState": asked["requestState"]}
+        altered = {**back, "requestState": "A" + asked["requestState"][1:]}
+        attempts = [
+            await other.call(tool, {}, **back),
+            await mine.call(other_tool, {}, **back),
+            await mine.call(tool, {"more": 1}, **back),
+            await mine.call(tool, {}, **altered),
+            await mine.call(tool, {}, inputResponses=answers, requestState="made up"),
+        ]
+        assert {(tried.status, tried.reason) for tried in attempts} == {(400, "state.invalid")}
+        second = (await mine.call(tool, {}, **back)).result
+        assert list(second["inputRequests"]) == ["step2"]
+        last = {"step2": {"action": "accept", "content": {"color": "blue"}}}
+        done = (await mine.call(tool, {}, inputResponses=last, requestState=second["requestState"])).result
+        assert done["content"][0]["text"] == "Mira likes blue."
+        assert "." not in asked["requestState"], "the fixture's own is text, a dot and a signature"
+
+
+async def test_answers_that_nobody_asked_for_are_the_upstreams_to_judge(made: Stage) -> None:
+    token = await anyio.to_thread.run_sync(made.token, AGENT, "modern")
+    async with httpx2.AsyncClient(timeout=60) as http:
+        client = ModernAsked(http, made.gateway.endpoint("modern"), token, CAPABILITIES)
+        name = {"action": "accept", "content": {"name": "Alice"}}
+        early = await client.call(f"{ROUND}elicitation", {}, inputResponses={"user_name": name, "more": name})
+        assert early.result["content"][0]["text"] == "Hello, Alice!"
+        wrong = await client.call(f"{ROUND}elicitation", {}, inputResponses={"wrong": name})
+        assert wrong.result["resultType"] == "input_required"

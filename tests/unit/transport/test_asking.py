@@ -39,8 +39,18 @@ class Line:
         return await self.conversation.ask(method, params, server=None)
 
     @property
-    def sent(self) -> list[dict[str, Any]]:
+    def _messages(self) -> list[dict[str, Any]]:
         return [orjson.loads(event.split(b"data: ")[1]) for event in self.raw if b"data: " in event]
+
+    @property
+    def sent(self) -> list[dict[str, Any]]:
+        """The questions."""
+        return [message for message in self._messages if "id" in message]
+
+    @property
+    def withdrawn(self) -> list[str]:
+        """Ids of questions that the client was told to forget."""
+        return [message["params"]["requestId"] for message in self._messages if "id" not in message]
 
     async def until_asked(self, times: int = 1) -> dict[str, Any]:
         with anyio.fail_after(10):
@@ -127,6 +137,7 @@ async def test_nobody_elses_answer_counts() -> None:
         assert len(questions) == 2, "both still wait"
         tasks.cancel_scope.cancel()
     assert len(questions) == 0
+    assert mine.withdrawn == [mine.sent[0]["id"]]
     assert mine.conversation.asked == ["elicitation/create: abandoned"]
 
 
@@ -153,6 +164,7 @@ async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pyte
     with pytest.raises(Declined):
         await silent.ask()
     assert b": \n\n" in silent.raw, "the stream was kept alive meanwhile"
+    assert silent.withdrawn == [silent.sent[0]["id"]]
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 60)
     leaving = Line(Questions())
     async with anyio.create_task_group() as tasks:
@@ -167,6 +179,7 @@ async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pyte
     with pytest.raises(Declined):
         await leaving.ask()
     assert len(leaving.sent) == 1, "who has left is not asked again"
+    assert leaving.withdrawn == [], "nor told anything"
 
 
 async def test_what_cannot_be_asked_is_not_sent() -> None:
