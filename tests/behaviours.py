@@ -244,6 +244,11 @@ PROMISES: tuple[Promise, ...] = (
         "contract/test_relationships.py::test_prompts_and_resources_are_decided_and_listed_as_tools_are",
     ),
     Promise(
+        "What the model does not govern is denied and delays no decision about tools.",
+        "design: authorization, one contract for every backend",
+        "contract/test_ungoverned_kinds.py::test_what_the_model_does_not_govern_is_denied_and_delays_no_decision_about_tools",
+    ),
+    Promise(
         "Who this request is cannot be stored.",
         "design: authorization, one contract for every backend",
         "contract/test_relationships.py::test_who_this_request_is_cannot_be_stored",
@@ -844,6 +849,26 @@ PROMISES: tuple[Promise, ...] = (
         "What was switched off is switched on by its remedy.",
         "README: take it away",
         "flow/test_explain.py::test_what_was_switched_off_is_switched_on_by_its_remedy",
+    ),
+    Promise(
+        "What explain says of one prompt or resource is enough to use that and nothing else.",
+        "design: one decision function for every verb",
+        "flow/test_item_rights.py::test_what_explain_says_of_one_prompt_or_resource_is_enough_to_use_that_and_nothing_else",
+    ),
+    Promise(
+        "One prompt or resource is switched off for the next use and nothing else is.",
+        "design: one decision function for every verb",
+        "flow/test_item_rights.py::test_one_prompt_or_resource_is_switched_off_for_the_next_use_and_nothing_else_is",
+    ),
+    Promise(
+        "A URI is explained by the template that describes it and the whole list names every kind.",
+        "design: explain works for hypothetical principals",
+        "flow/test_item_rights.py::test_a_uri_is_explained_by_the_template_that_describes_it_and_the_whole_list_names_every_kind",
+    ),
+    Promise(
+        "Recorded reads and gets are judged again under another model.",
+        "README: change a policy",
+        "flow/test_item_rights.py::test_recorded_reads_and_gets_are_judged_again_under_another_model",
     ),
     Promise(
         "What is observed is reported before it is enforced.",

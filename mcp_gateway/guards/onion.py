@@ -42,9 +42,11 @@ class Guards:
 
 
 def refusal(permit: Permit, reason: Reason) -> AccessDenied:
-    """A denial of what the relationships allowed; the caller learns no more than that the tool is unavailable."""
+    """A denial of what the relationships allowed; the caller learns no more than that the thing is unavailable."""
     said = permit.decision
-    return AccessDenied(replace(said, effect=Effect.DENY, reasons=(*said.reasons, reason)), code="tool.unavailable")
+    return AccessDenied(
+        replace(said, effect=Effect.DENY, reasons=(*said.reasons, reason)), code=permit.tool.kind.unavailable
+    )
 
 
 def _around(guard: Guard, proceed: Forward) -> Forward:

@@ -194,8 +194,9 @@ async def remote(
     credential: Credential | None = None,
     timeout_seconds: float = ANSWER_SECONDS,
     model: str | None = None,
+    policies: Path = POLICIES,
 ) -> AsyncGenerator[Remote]:
-    compiled = load_model(POLICIES)
+    compiled = load_model(policies)
     said = credential or TokenFile(secret_file(folder))
     async with AsyncExitStack() as stack:
         database, feed = await stack.enter_async_context(store(folder))
