@@ -14,6 +14,9 @@ CONFORMANCE_ARGS ?=
 node: .venv/.ready ## install Node and the pinned npm packages the fuller tests use
 	$(BIN)/python -m tests.support.node install
 
+servers: .venv/.ready ## install real servers and clients the fuller tests use, each in an environment of its own
+	$(BIN)/python -m tests.support.environments install
+
 openfga: .venv/.ready ## build the pinned OpenFGA server the fuller tests use; needs Go, minutes once
 	$(BIN)/python -m tests.support.openfga build
 
@@ -67,4 +70,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node openfga spicedb run demo test check conformance authlab bench fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench fuzz-relationships soak docs lock clean help

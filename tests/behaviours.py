@@ -439,6 +439,21 @@ PROMISES: tuple[Promise, ...] = (
         "e2e/test_real_clients.py::test_a_sign_in_and_its_calls_are_on_record_without_the_password",
     ),
     Promise(
+        "Published Node servers from 2024-11-05 on work behind the gateway, with a bearer or a Host of their own too.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_real_servers.py::test_a_published_node_server_is_listed_and_called",
+    ),
+    Promise(
+        "Published Python servers of both SDK lines work behind the gateway.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_real_servers.py::test_a_published_python_server_is_listed_and_called",
+    ),
+    Promise(
+        "The published fetch server reads a page through the gateway.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_real_servers.py::test_the_fetch_server_reads_a_page_of_this_machine",
+    ),
+    Promise(
         "A client of either era lists nine tools and reads a ticket.",
         "README: run it",
         "e2e/test_ticket_sample.py::test_a_client_of_either_era_lists_nine_tools_and_reads_a_ticket",
