@@ -1,4 +1,4 @@
-"""One child process that speaks JSON-RPC in lines: its pipes, its framing, its waiting requests.
+"""One child process that speaks JSON-RPC in lines: its pipes, its framing, its end.
 
 The SDK's client is not used: it merges more of our environment into the child's than we allow
 and reads lines of any length. What dies with the child is told apart: a request that was never
@@ -16,12 +16,12 @@ from typing import Any
 
 import anyio
 from anyio.abc import ByteReceiveStream, Process, TaskStatus
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.model.tool import StdioTransport
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.envelope import Message
+from mcp_gateway.upstream.inbox import Inbox, Waiting
 from mcp_gateway.upstream.lines import LineReader, LineTooLong
 from mcp_gateway.upstream.process import GRACE_SECONDS, stop
 from mcp_gateway.upstream.questions import Converse, Hear
@@ -31,36 +31,9 @@ log = logging.getLogger(__name__)
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
 """All a child learns of the gateway's environment."""
 _FAREWELL_SECONDS = 1.0
-_KEPT_NOTIFICATIONS = 256
 _STDERR_LINE_BYTES = 2_000
 _STDERR_LINES = 1_000
 _BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-
-
-class _Waiting:
-    """A request and what has come back for it."""
-
-    __slots__ = ("answer", "failure", "heard", "notes", "sent")
-
-    def __init__(self) -> None:
-        self.notes: MemoryObjectSendStream[Message]
-        self.heard: MemoryObjectReceiveStream[Message]
-        self.notes, self.heard = anyio.create_memory_object_stream[Message](_KEPT_NOTIFICATIONS)
-        self.answer: Message | None = None
-        self.failure: UpstreamFailure | None = None
-        self.sent = False
-
-    def note(self, message: Message) -> bool:
-        """Whether there was room: a client slower than its progress loses some of it."""
-        try:
-            self.notes.send_nowait(message)
-        except (anyio.WouldBlock, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return False
-        return True
-
-    def end(self, *, answer: Message | None = None, failure: UpstreamFailure | None = None) -> None:
-        self.answer, self.failure = answer, failure
-        self.notes.close()
 
 
 class Child:
@@ -72,10 +45,9 @@ class Child:
         self._command = [sys.executable if command[0] == "python" else command[0], *command[1:]]
         self._env = {key: os.environ[key] for key in INHERITED if key in os.environ} | dict(transport.env)
         self._cwd = transport.cwd
-        self._shared = shared
         self._lines = LineReader(limit)
         self._writing = anyio.Lock()
-        self._waiting: dict[str, _Waiting] = {}
+        self._inbox = Inbox(shared=shared)
         self._process: Process | None = None
         self._scope = anyio.CancelScope()
         self._ended = anyio.Event()
@@ -105,7 +77,7 @@ class Child:
             log.error("%s is ended after %s", self._name, type(group.exceptions[0]).__name__)
         finally:
             self._over = True
-            self._fail_all(None)
+            self._inbox.fail_all(None)
             with anyio.CancelScope(shield=True):
                 await stop(process)
             self._ended.set()
@@ -117,13 +89,11 @@ class Child:
 
         Cancelling tells the child.
         """
-        waiting = self._waiting[request_id] = _Waiting()
+        waiting = self._inbox.open(request_id)
 
         async def receive() -> Message:
-            try:
-                return await waiting.heard.receive()
-            except anyio.EndOfStream:
-                return self._outcome(waiting)
+            message = await waiting.receive()
+            return self._outcome(waiting) if message is None else message
 
         try:
             await self._write(envelope.request(request_id, method, params), waiting)
@@ -133,9 +103,7 @@ class Child:
                 await self._cancel(request_id)
             raise
         finally:
-            del self._waiting[request_id]
-            waiting.notes.close()
-            waiting.heard.close()
+            self._inbox.close(request_id)
 
     async def send(self, line: bytes) -> None:
         """An answer to what the child asked."""
@@ -151,12 +119,12 @@ class Child:
             with anyio.move_on_after(4 * GRACE_SECONDS, shield=True):
                 await self._ended.wait()
 
-    def _outcome(self, waiting: _Waiting) -> Message:
+    def _outcome(self, waiting: Waiting) -> Message:
         if waiting.answer is not None:
             return waiting.answer
         raise waiting.failure or OutcomeUnknown(f"{self._name} ended before it answered")
 
-    async def _write(self, line: bytes, waiting: _Waiting | None) -> None:
+    async def _write(self, line: bytes, waiting: Waiting | None) -> None:
         async with self._writing:
             if not self.alive or self._process is None or self._process.stdin is None:
                 raise UpstreamUnavailable(f"{self._name} is not running")
@@ -179,7 +147,7 @@ class Child:
                 for line in self._lines.feed(chunk):
                     await self._heard(line)
         except LineTooLong:
-            self._fail_all(UpstreamProtocolError(f"{self._name} wrote a line that is too long"))
+            self._inbox.fail_all(UpstreamProtocolError(f"{self._name} wrote a line that is too long"))
         finally:
             self._over = True  # before anybody waiting runs again and asks a dying child
 
@@ -189,46 +157,9 @@ class Child:
         except UpstreamProtocolError:
             log.debug("%s wrote a line to its output that is not JSON-RPC", self._name)
             return
-        if envelope.is_request(message):
-            await self._asked(message)
-        elif envelope.is_call(message):
-            self._note(message)
-        else:
-            self._answer(message)
-
-    async def _asked(self, message: Message) -> None:
-        """Nothing in a question names the call it is about: it is the only caller's, or nobody's."""
-        only = self._only_one()
-        if message["method"] == "ping" or only is None or not only.note(message):
+        if not self._inbox.take(message):
             with suppress(UpstreamFailure):
                 await self._write(envelope.reply(message), None)
-
-    def _note(self, message: Message) -> None:
-        """Progress names its request by our token. A log message names none: it is the only caller's, or nobody's."""
-        match message:
-            case {"params": {"progressToken": str(token)}}:
-                concerned = [self._waiting[token]] if token in self._waiting else []
-            case {"method": "notifications/cancelled"}:
-                concerned = list(self._waiting.values())  # names a question by its id; who was not asked it ignores it
-            case _:
-                only = self._only_one()
-                concerned = [only] if only else []
-        for waiting in concerned:
-            waiting.note(message)
-
-    def _only_one(self) -> _Waiting | None:
-        return next(iter(self._waiting.values())) if len(self._waiting) == 1 and not self._shared else None
-
-    def _answer(self, message: Message) -> None:
-        answered = message.get("id")
-        waiting = self._waiting.get(answered) if isinstance(answered, str) else None
-        if waiting is not None and waiting.answer is None:
-            waiting.end(answer=message)
-
-    def _fail_all(self, failure: UpstreamFailure | None) -> None:
-        for waiting in self._waiting.values():
-            if waiting.answer is None and waiting.failure is None:
-                waiting.end(failure=failure)
 
     async def _drain_stderr(self, process: Process) -> None:
         """A child that nobody reads would stop at a full pipe."""

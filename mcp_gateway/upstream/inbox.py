@@ -15,7 +15,7 @@ _KEPT = 256
 class Waiting:
     """A request and what has come back for it."""
 
-    __slots__ = ("_heard", "_notes", "answer", "failure")
+    __slots__ = ("_heard", "_notes", "answer", "failure", "sent")
 
     def __init__(self) -> None:
         self._notes: MemoryObjectSendStream[Message]
@@ -23,6 +23,8 @@ class Waiting:
         self._notes, self._heard = anyio.create_memory_object_stream[Message](_KEPT)
         self.answer: Message | None = None
         self.failure: UpstreamFailure | None = None
+        self.sent = False
+        """For a transport that can tell."""
 
     async def receive(self) -> Message | None:
         """What comes next; None when nothing comes any more."""
