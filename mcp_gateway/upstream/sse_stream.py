@@ -183,29 +183,34 @@ class SseStream:
 
 
 class _Reader(EventReader):
-    """Also finds the endpoint, and bounds one event; what it holds is counted from the last complete one."""
+    """Also finds the endpoint, and bounds what is held of an event that is not complete."""
 
-    __slots__ = ("_held", "_limit", "endpoint")
+    __slots__ = ("_data_bytes", "_limit", "_line_bytes", "endpoint")
 
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
-        self._held = 0
+        self._line_bytes = 0
+        self._data_bytes = 0
         self.endpoint: bytes | None = None
 
     def fed(self, chunk: bytes) -> list[bytes]:
         """Raises UpstreamProtocolError."""
-        self._held += len(chunk)
         events = self.feed(chunk)
-        if self._held > self._limit:
+        self._line_bytes = self._line_bytes + len(chunk) if len(self._pieces) > 1 else sum(map(len, self._pieces))
+        if self._line_bytes + self._data_bytes > self._limit:
             raise UpstreamProtocolError("the upstream's event is too large")
-        if not self._pieces and not self._data:
-            self._held = 0
         return events
+
+    def _line(self, line: bytes, events: list[bytes]) -> None:
+        if line.startswith(b"data"):
+            self._data_bytes += len(line)
+        super()._line(line, events)
 
     def _dispatch(self, events: list[bytes]) -> None:
         if self._event == b"endpoint" and self.endpoint is None:
             self.endpoint = b"\n".join(self._data)
+        self._data_bytes = 0
         super()._dispatch(events)
 
 

@@ -5,20 +5,33 @@ async with sse_upstream(tmp_path) as upstream: ... upstream.entry
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import anyio
 import uvicorn
+from anyio.abc import SocketStream
 from mcp.server.sse import SseServerTransport
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_gateway.model.tool import HttpTransport, SseTransport, Upstream
-from tests.support.upstreams import Record, RunningUpstream, http_entry, sdk_server, until
+from tests.support.upstreams import (
+    Asked,
+    Record,
+    RunningUpstream,
+    hang,
+    http_entry,
+    http_head,
+    respond,
+    scripted_upstream,
+    sdk_server,
+    until,
+)
 
 MESSAGES = "/messages/"
 
@@ -126,3 +139,76 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+Handle: TypeAlias = Callable[["ScriptedSse", dict[str, Any]], Awaitable[int | None]]
+"""Takes one posted message and returns the status it is answered with; None closes the connection unanswered."""
+
+
+class ScriptedSse:
+    """A server of this transport by hand: says `endpoint`, then whatever `handle` sends for each posted message."""
+
+    def __init__(self, handle: Handle, endpoint: str | None) -> None:
+        self._handle = handle
+        self._endpoint = endpoint
+        self._stream: SocketStream | None = None
+        self.posted: list[Asked] = []
+        self.opened: list[Asked] = []
+
+    async def __call__(self, asked: Asked, stream: SocketStream) -> None:
+        if asked.method == "GET":
+            await self._hold(asked, stream)
+            return
+        self.posted.append(asked)
+        status = await self._handle(self, asked.body)
+        if status is None:
+            raise anyio.EndOfStream
+        await respond(stream, b"", status=status)
+
+    async def send(self, message: object, *, event: str = "message") -> None:
+        data = message if isinstance(message, str) else json.dumps(message)
+        await self.raw(f"event: {event}\ndata: {data}\n\n".encode())
+
+    async def raw(self, data: bytes) -> None:
+        assert self._stream is not None
+        await self._stream.send(data)
+
+    async def end_stream(self) -> None:
+        assert self._stream is not None
+        await self._stream.aclose()
+
+    async def _hold(self, asked: Asked, stream: SocketStream) -> None:
+        self.opened.append(asked)
+        self._stream = stream
+        await stream.send(http_head(200, kind="text/event-stream"))
+        if self._endpoint is not None:
+            await self.send(self._endpoint, event="endpoint")
+        await hang(asked, stream)
+
+
+async def greeted(server: ScriptedSse, message: dict[str, Any]) -> int:
+    """A server that introduces itself and answers every call with `hi`."""
+    if message.get("method") == "initialize":
+        result: Any = {"protocolVersion": "2024-11-05", "capabilities": {"tools": {}}, "serverInfo": {"name": "old"}}
+        await server.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+    elif message.get("method") == "tools/call":
+        result = {"content": [{"type": "text", "text": "hi"}]}
+        await server.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+    return 202
+
+
+@asynccontextmanager
+async def scripted_sse(
+    handle: Handle = greeted, *, endpoint: str | None = "/post?s=1", **changed: Any
+) -> AsyncGenerator[tuple[ScriptedSse, Upstream], None]:
+    """The server and its entry; `{origin}` and `{host}` in `endpoint` are its own."""
+    script: list[ScriptedSse] = []
+
+    async def connection(asked: Asked, stream: SocketStream) -> None:
+        await script[0](asked, stream)
+
+    async with scripted_upstream(connection) as upstream:
+        origin = upstream.url.removesuffix("/mcp")
+        host = origin.removeprefix("http://")
+        script.append(ScriptedSse(handle, None if endpoint is None else endpoint.format(origin=origin, host=host)))
+        yield script[0], sse_entry("old", f"{origin}/sse", **changed)

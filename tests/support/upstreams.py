@@ -484,6 +484,8 @@ class Asked:
     method: str
     headers: dict[str, str]
     body: Any
+    target: str = ""
+    """Path and query."""
 
     @property
     def id(self) -> Any:
@@ -543,7 +545,7 @@ async def _read_request(stream: SocketStream) -> Asked | None:
     headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
     while len(body) < int(headers.get("content-length", "0")):
         body += await stream.receive()
-    return Asked(first.split()[0], headers, json.loads(body) if body else None)
+    return Asked(first.split()[0], headers, json.loads(body) if body else None, first.split()[1])
 
 
 def http_head(status: int, kind: str = "application/json", length: int | None = None, extra: str = "") -> bytes:
