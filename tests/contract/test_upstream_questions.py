@@ -16,6 +16,7 @@ from mcp_gateway.errors import Declined, UpstreamTimeout
 from mcp_gateway.model.call import Answer, Permit
 from mcp_gateway.upstream import Limits, Upstreams
 from tests.support.asking import CAPABILITIES, Answering, Ask, politely
+from tests.support.sse_upstreams import sse_upstream
 from tests.support.upstreams import RunningUpstream, permit_for, running_upstream, stdio_upstream
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +25,7 @@ Start = Callable[..., AbstractAsyncContextManager[tuple[Upstreams, RunningUpstre
 KINDS = ["elicitation/create", "sampling/createMessage", "roots/list"]
 
 
-@pytest.fixture(params=["http", "stdio"])
+@pytest.fixture(params=["http", "sse", "stdio"])
 def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
     return over(request.param, tmp_path)
 
@@ -43,6 +44,8 @@ def over(transport: str, tmp_path: Path) -> Start:
         run = stdio_upstream(tmp_path, **changed)
         if transport == "http":
             run = running_upstream(tmp_path, era="legacy", **changed)
+        elif transport == "sse":
+            run = sse_upstream(tmp_path, **changed)
         upstreams = Upstreams(tmp_path, limits=limits)
         async with run as upstream, upstreams:
             upstreams.configure([upstream.entry])
