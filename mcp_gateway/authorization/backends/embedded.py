@@ -16,8 +16,9 @@ from mcp_gateway.authorization.engine.expand import expand
 from mcp_gateway.authorization.engine.listing import Listing
 from mcp_gateway.authorization.engine.loading import Loader, collector_paused
 from mcp_gateway.authorization.engine.model import Model, subject_kind
-from mcp_gateway.authorization.engine.overlay import ACTING, CONTEXTUAL, NOTHING, Overlay, overlay_of, reader, with_row
+from mcp_gateway.authorization.engine.overlay import ACTING, CONTEXTUAL, NOTHING, Overlay, overlay_of, reader
 from mcp_gateway.authorization.engine.query import Query
+from mcp_gateway.authorization.engine.rows import places_of
 from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Renewal, Row, TupleIndex
 from mcp_gateway.authorization.engine.witness import witness
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed
@@ -40,6 +41,7 @@ class EmbeddedRelationships:
         self._model = model
         self._program = compile_program(model)
         self._nameless = nameless_types(model)
+        self._acting = places_of(model).get("agent", {}).get(CONTEXTUAL, 0)
         self._index = TupleIndex(model, tracked=self._program.tracked)
         self._revision = 0
         self._loaded = False
@@ -115,11 +117,15 @@ class EmbeddedRelationships:
         answers: dict[Check, bool] = {}
         at = Circumstances(now, {})
         overlay = self._overlay(in_context)
+        user = in_context.user if in_context else None
         for check in checks:
-            query = queries.get(check.subject)
+            subject = check.subject
+            query = queries.get(subject)
             try:
                 if query is None:
-                    query = queries[check.subject] = self._query(check.subject, at, overlay)
+                    kind = "user" if subject == user else None
+                    query = Query(self._program, self._index, subject, at, overlay, kind=kind)
+                    queries[subject] = query
                 answers[check] = query.holds(check.relation, check.object)
             except Undecidable as exc:
                 _log.warning("unanswered: %s %s %s: %s", check.subject, check.relation, check.object, exc)
@@ -199,9 +205,11 @@ class EmbeddedRelationships:
         acting = Row({user: None}, EMPTY.usersets)
         if memberships:
             return self._claimed(user, memberships, {(agent, CONTEXTUAL): acting})
-        places = self._index.places["agent"]
-        record = with_row(self._index.tables["agent"].get(agent), len(places), places[CONTEXTUAL], acting)
-        return Overlay({agent: record}, ACTING, (agent,))
+        stored = self._index.tables["agent"].get(agent)
+        if stored is None:
+            return self._claimed(user, (), {(agent, CONTEXTUAL): acting})
+        place = self._acting
+        return Overlay({agent: (*stored[:place], acting, *stored[place + 1 :])}, ACTING, (agent,))
 
     def _claimed(self, user: str, memberships: Iterable[tuple[str, str]], rows: dict[Key, Row]) -> Overlay:
         for relation, object_ in memberships:

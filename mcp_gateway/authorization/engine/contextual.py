@@ -9,7 +9,8 @@ from typing import Any
 
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.overlay import NOTHING, Overlay, overlay_of
-from mcp_gateway.authorization.engine.tuples import EMPTY, Key, Row, Rule, TupleIndex, Userset, place
+from mcp_gateway.authorization.engine.rows import EMPTY, Key, Rule, Userset, place, row_of
+from mcp_gateway.authorization.engine.tuples import TupleIndex
 from mcp_gateway.storage.relationships import RelationshipTuple
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -39,7 +40,7 @@ def laid_over(model: Model, index: TupleIndex, tuples: Iterable[RelationshipTupl
         place(one.subject, rule, *touched[key])
     if not touched:
         return NOTHING
-    return overlay_of(index.places, index.tables, {key: Row(*said) for key, said in touched.items()})
+    return overlay_of(index.places, index.tables, {key: row_of(*said) for key, said in touched.items()})
 
 
 def held_by(tuples: Iterable[RelationshipTuple]) -> dict[str, set[Key]]:

@@ -27,6 +27,7 @@ from mcp_gateway.authorization.engine.rows import (
     by_kind,
     place,
     places_of,
+    row_of,
 )
 from mcp_gateway.authorization.engine.wayback import Tracked, WayBack
 from mcp_gateway.storage.relationships import RelationshipTuple
@@ -64,7 +65,7 @@ class _Subject:
         direct: dict[str, Rule] = {}
         usersets: dict[str, Userset] = {}
         place(text, None, direct, usersets)
-        self.row = Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
+        self.row = row_of(direct, usersets)
         """Shared by everything it alone is written for."""
 
 
@@ -181,7 +182,7 @@ class Loader:
             self.back.remove(place.back, self._object, subject, conditional=before is not None)
         if len(direct) + len(usersets) < 2:
             # It may be shared, so it stays as it is. A row with several subjects is this loader's own.
-            there = self._rows[place.number] = Row(dict(direct), dict(usersets))
+            there = self._rows[place.number] = Row(dict(direct), dict(usersets), None, there.only)
             direct, usersets = there.direct, there.usersets
         if "#" in subject:
             userset = who.row.usersets[subject]

@@ -83,7 +83,7 @@ def search(
 
 def _known(query: Query, closure: Closure, name: str, kind: str, depth: int) -> int | None:
     """What the way back tells of a userset, None when it has to be looked at."""
-    if name in closure.sure and depth + closure.steps <= MAX_DEPTH:
+    if closure.sure(name, MAX_DEPTH - depth):
         return YES
     return NO if kind in query.plain and name not in closure.possible else None
 

@@ -119,7 +119,7 @@ def is_object(text: str) -> bool:
 def subject_kind(subject: str) -> str | None:
     """`user` of `user:mira`, `user:*` of itself, `group#member` of `group:eng#member`; None of nonsense."""
     subject_type, _, rest = subject.partition(":")
-    if not rest or not subject_type or _malformed(subject, _MAX_SUBJECT):
+    if not rest or not subject_type or len(subject) > _MAX_SUBJECT or not subject.isprintable() or " " in subject:
         return None
     if "#" not in rest:
         return subject if rest == "*" else subject_type

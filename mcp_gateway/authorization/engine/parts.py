@@ -73,6 +73,32 @@ def _several(leads: Callable[[str], tuple[Shape, Step] | None]) -> Callable[[Que
 
 
 def union(parts: tuple[Step, ...]) -> Step:
+    return _either(*parts) if len(parts) == 2 else _any(parts)
+
+
+def _either(one: Step, other: Step) -> Step:
+    """Most unions; without a loop."""
+
+    def part(query: Query, visit: Visit, depth: int) -> int:
+        answer, failure = NO, None
+        try:
+            answer = one(query, visit, depth)
+            if answer == YES:
+                return YES
+        except Undecidable as exc:
+            failure = exc
+        try:
+            found = other(query, visit, depth)
+        except Undecidable as exc:
+            raise failure or exc from None
+        if found != YES and failure is not None:
+            raise failure
+        return found or answer
+
+    return part
+
+
+def _any(parts: tuple[Step, ...]) -> Step:
     def part(query: Query, visit: Visit, depth: int) -> int:
         answer, failure = NO, None
         for one in parts:

@@ -75,10 +75,10 @@ class Query:
     __slots__ = (
         "_back",
         "_candidates",
-        "_closure",
         "_program",
         "_steps",
         "at",
+        "closed",
         "kind",
         "laid",
         "leaned",
@@ -93,16 +93,27 @@ class Query:
         "wildcard",
     )
 
-    def __init__(self, program: Program, index: TupleIndex, subject: str, at: Circumstances, overlay: Overlay) -> None:
-        kind = subject_kind(subject)
-        if kind is None:
+    def __init__(
+        self,
+        program: Program,
+        index: TupleIndex,
+        subject: str,
+        at: Circumstances,
+        overlay: Overlay,
+        *,
+        kind: str | None = None,
+    ) -> None:
+        """`kind` is the subject's, where somebody has looked at it already."""
+        kind = kind or subject_kind(subject)
+        if not kind:
             raise Undecidable(f"`{subject}` is no subject")
         hash_ = "#" in kind
         self._program = program
         # A userset may be what a row names, without a way from anybody to it.
         self._back = None if hash_ or index.tracked is not program.tracked else index.back
-        self._closure: Closure | None = None
-        self._candidates: dict[str, Set[str] | None] | None = None
+        self.closed: Closure | None = None
+        """Of `closure()`, once it is known."""
+        self._candidates: dict[str, Set[str] | None] = {}
         self.tables = index.tables
         self.overlay = overlay
         self.laid = overlay.records
@@ -151,36 +162,38 @@ class Query:
 
     def closure(self) -> Closure | None:
         """What the subject is in, by the way back; None where that does not tell everything."""
-        if self._closure is None and self._back is not None:
+        if self.closed is None and self._back is not None:
             memberships = self._back.tracked.memberships
             added = () if memberships.isdisjoint(self.overlay.kinds) else self._added(memberships)
             if added is None:
                 self._back = None
             else:
-                self._closure = self._back.closure(self.subject, self.wildcard, added)
-        return self._closure
+                self.closed = self._back.closure(self.subject, self.wildcard, added)
+        return self.closed
 
     def known(self, name: str, depth: int) -> int | None:
         """What the way back tells of a userset whose kind is in `plain`; None when it has to be looked at."""
-        closure = self._closure or self.closure()
+        closure = self.closed or self.closure()
         if closure is None:
             return None
-        if name in closure.sure:
-            return YES if depth + closure.steps <= MAX_DEPTH else None
-        return None if name in closure.possible else NO
+        if name not in closure.possible:
+            return NO
+        return YES if closure.sure(name, MAX_DEPTH - depth) else None
 
     def usersets(self, row: Row) -> Iterable[Userset]:
         """Those of a row that may count for this subject; all of them while they are few."""
         if row.by_kind is None or self._back is None:
             return row.usersets.values()
         found: list[Userset] = []
-        if self._candidates is None:
-            self._candidates = {}
         for kind, names in row.by_kind.items():
-            if kind not in self._candidates:
-                self._candidates[kind] = self._candidates_of(kind)
-            candidates = self._candidates[kind]
-            found += [row.usersets[name] for name in (names if candidates is None else names & candidates)]
+            if kind in self._candidates:
+                candidates = self._candidates[kind]
+            else:
+                candidates = self._candidates[kind] = self._candidates_of(kind)
+            if candidates is not None:
+                names = names & candidates
+            if names:
+                found += map(row.usersets.__getitem__, names)
         return found
 
     def _candidates_of(self, kind: str) -> Set[str] | None:

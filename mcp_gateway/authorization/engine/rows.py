@@ -31,20 +31,29 @@ class Userset(NamedTuple):
 
 
 class Row:
-    """Everything written for one relation of one object. Equal only to itself."""
+    """Everything written for one relation of one object. Equal only to itself; `row_of` knows the whole of it."""
 
     __slots__ = ("by_kind", "direct", "only", "usersets")
 
-    def __init__(self, direct: Mapping[str, Rule], usersets: Mapping[str, Userset]) -> None:
+    def __init__(
+        self,
+        direct: Mapping[str, Rule],
+        usersets: Mapping[str, Userset],
+        by_kind: Mapping[str, Set[str]] | None = None,
+        only: str = "",
+    ) -> None:
         self.direct = direct
         """Subjects without a relation, `user:*` among them."""
         self.usersets = usersets
-        self.by_kind: Mapping[str, Set[str]] | None = None
+        self.by_kind = by_kind
         """The names of the usersets by their kind, when they are more than a few."""
-        self.only = _only(direct)
+        self.only = only
         """The one direct subject, when it stands there without a condition; else empty."""
-        if len(usersets) > FEW:
-            self.by_kind = by_kind(usersets)
+
+
+def row_of(direct: Mapping[str, Rule], usersets: Mapping[str, Userset]) -> Row:
+    kinds = by_kind(usersets) if len(usersets) > FEW else None
+    return Row(direct or EMPTY.direct, usersets or EMPTY.usersets, kinds, _only(direct))
 
 
 def by_kind(usersets: Mapping[str, Userset]) -> Mapping[str, Set[str]]:
@@ -120,10 +129,6 @@ def place(subject: str, rule: Rule, direct: dict[str, Rule], usersets: dict[str,
         usersets[subject] = Userset((object_, relation), subject_kind(subject) or "", rule, subject)
     else:
         direct[subject] = rule
-
-
-def row_of(direct: Mapping[str, Rule], usersets: Mapping[str, Userset]) -> Row:
-    return Row(direct or EMPTY.direct, usersets or EMPTY.usersets)
 
 
 def only_subject(row: Row) -> str | None:

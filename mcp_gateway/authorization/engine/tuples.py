@@ -152,7 +152,8 @@ class TupleIndex:
         for subject, conditional in added:
             self.back.add(kind, object_, subject, conditional=conditional)
         if kind in self.tracked.memberships:
-            self.back.forget_closures()
+            for subject, _ in (*removed, *added):
+                self.back.forget_closures(subject)
 
     def _warn(self, ignored: Iterable[RelationshipTuple]) -> None:
         for one in ignored:

@@ -33,8 +33,8 @@ class Tracked(NamedTuple):
     """(`grant#audience`, `#effective`): what is written for one tells which of the other can count."""
 
 
-class Closure(NamedTuple):
-    """The usersets a subject is in, as `group:eng#member`."""
+class Above(NamedTuple):
+    """What a member of one userset is in because of it, the userset itself included."""
 
     sure: Set[str]
     """Without any condition."""
@@ -42,6 +42,22 @@ class Closure(NamedTuple):
     """All of `sure`, and where conditions would have to hold."""
     steps: int
     """No more than so many lead to any that is sure."""
+
+
+class Closure(NamedTuple):
+    """The usersets a subject is in, as `group:eng#member`."""
+
+    possible: Set[str]
+    """All of them, where conditions would have to hold included."""
+    certain: Sequence[Above]
+    """What it is in without any condition, by what leads there."""
+
+    def sure(self, userset: str, steps: int) -> bool:
+        """Whether no condition and at most so many steps lead there."""
+        for one in self.certain:  # noqa: SIM110 - a generator would cost more than it looks through
+            if userset in one.sure and one.steps <= steps:
+                return True
+        return False
 
 
 class WayBack:
@@ -73,8 +89,7 @@ class WayBack:
         self._unknown: dict[tuple[str, str], _Table] = {one: {} for one in tracked.narrowing}
         """Kind of a userset nobody knows the members of, such as `tenant#member` -> the same, once for each of them."""
         self._closures: dict[str, Closure] = {}
-        self._above: dict[str, Closure] = {}
-        """Userset -> what its members are in besides."""
+        self._above: dict[str, Above] = {}
         self._kept = 0
 
     def keeps(self, kind: str) -> bool:
@@ -149,34 +164,38 @@ class WayBack:
                 self.forget_closures()
         return known
 
-    def forget_closures(self) -> None:
-        self._closures = {}
-        self._above = {}
-        self._kept = 0
+    def forget_closures(self, subject: str = "") -> None:
+        """Something has changed: of one subject alone, when it is one that nobody is in and not everybody."""
+        if subject and "#" not in subject and not subject.endswith(":*"):
+            self._closures.pop(subject, None)
+        else:
+            self._closures, self._above, self._kept = {}, {}, 0
 
     def _closure(self, subject: str, wildcard: str, added: Sequence[str]) -> Closure:
         plain = [*_names(self._plain, subject), *_names(self._plain, wildcard), *added]
         conditional = [*_names(self._conditional, subject), *_names(self._conditional, wildcard)]
         if len(plain) + len(conditional) > _FEW_GROUPS:
-            return self._climbed(plain, conditional)
-        certain = [self._above.get(name) or self._keep_above(name) for name in plain]
-        above = [*certain, *[self._above.get(name) or self._keep_above(name) for name in conditional]]
-        if sum([len(one.possible) for one in above]) > _WIDE:
-            return self._climbed(plain, conditional)
-        sure = set(plain).union(*[one.sure for one in certain])
-        steps = 1 + max([one.steps for one in certain], default=0)
-        if not conditional and all(one.possible is one.sure for one in certain):
-            return Closure(sure, sure, steps)
-        return Closure(sure, sure.union(conditional, *[one.possible for one in above]), steps)
+            return self._whole(plain, conditional)
+        above = self._above
+        certain = [above.get(name) or self._keep_above(name) for name in plain]
+        others = [above.get(name) or self._keep_above(name) for name in conditional] if conditional else []
+        possible = [one.possible for one in certain + others]
+        if len(possible) == 1:
+            return Closure(possible[0], certain)
+        if sum(map(len, possible)) > _WIDE:
+            return self._whole(plain, conditional)
+        return Closure(set[str]().union(*possible), certain)
 
-    def _keep_above(self, userset: str) -> Closure:
-        """All that a member of `userset` is in because of it."""
-        found = self._climbed(_names(self._plain, userset), _names(self._conditional, userset))
-        self._above[userset] = found
-        self._kept += len(found.possible) + 1
+    def _keep_above(self, userset: str) -> Above:
+        found = self._above[userset] = self._climbed((userset,), ())
+        self._kept += len(found.possible)
         return found
 
-    def _climbed(self, plain: Iterable[str], conditional: Iterable[str]) -> Closure:
+    def _whole(self, plain: Iterable[str], conditional: Iterable[str]) -> Closure:
+        found = self._climbed(plain, conditional)
+        return Closure(found.possible, (found,))
+
+    def _climbed(self, plain: Iterable[str], conditional: Iterable[str]) -> Above:
         """Of somebody for whom just these are written."""
         sure = dict.fromkeys(plain, 1)
         _climb(list(sure), self._plain, sure)
@@ -190,7 +209,7 @@ class WayBack:
             level = list(possible)[known:]
         names = frozenset(sure)
         everything = names if len(possible) == len(sure) else frozenset(possible)
-        return Closure(names, everything, max(sure.values(), default=0))
+        return Above(names, everything, max(sure.values(), default=0))
 
 
 def _names(table: _Table, subject: str) -> Sequence[str]:

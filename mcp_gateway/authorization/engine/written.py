@@ -92,22 +92,16 @@ def of_members(otherwise: Hop) -> Hop:
     """All usersets are memberships of which the way back tells who is not in them, and mostly who is."""
 
     def hop(query: Query, visit: Visit, row: Row, depth: int, failure: Undecidable | None) -> int:
-        closure = query.closure() if query.plain and failure is None else None
-        if closure is None:
+        closure = query.closed or query.closure()
+        if closure is None or failure is not None or not query.plain:
             return otherwise(query, visit, row, depth, failure)
-        usersets, possible = row.usersets, closure.possible
-        if len(usersets) > len(possible):
-            names = usersets.keys() & possible
-        else:
-            names = [name for name in usersets if name in possible]
-        if not names:
-            return NO
-        if depth + 1 + closure.steps <= MAX_DEPTH:
-            sure = closure.sure
-            for name in names:
-                if name in sure and usersets[name].condition is None:
+        usersets, possible, answer = row.usersets, closure.possible, NO
+        for name in usersets if len(usersets) <= len(possible) else possible:
+            if name in possible and name in usersets:
+                if usersets[name].condition is None and closure.sure(name, MAX_DEPTH - depth - 1):
                     return YES
-        return otherwise(query, visit, row, depth, failure)
+                answer = None
+        return otherwise(query, visit, row, depth, failure) if answer is None else NO
 
     return hop
 
