@@ -202,6 +202,7 @@ PUBLIC: dict[str, Public] = {
     "request.too_large": Public(-32600, 413),
     "request.too_slow": Public(-32600, 408),
     "request.media_type": Public(-32600, 415),
+    "resource.not_watchable": Public(-32601, 200),
     "request.not_acceptable": Public(-32600, 406),
     "request.unknown_path": Public(-32600, 404),
     "request.wrong_verb": Public(-32600, 405),

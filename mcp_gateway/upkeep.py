@@ -19,6 +19,12 @@ from mcp_gateway.upstream import Upstreams
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
+_SETTLE_SECONDS = 0.1
+"""What an upstream changes together is looked at once."""
+_REST_SECONDS = 2.0
+_REST_FACTOR = 10.0
+"""Of the time that looking took, to the next look that an upstream asks for."""
+_UNDER_WAY = float("inf")
 _FIRST_RETRY_SECONDS = 1.0
 _ENDING_SECONDS = 1.0
 """How long a disabled server's calls have to be ended for the reason that they are; then its connections are."""
@@ -50,6 +56,10 @@ class Upkeep:
         self._discovery_seconds = discovery_seconds
         self._due: dict[str, float] = {}
         self._pause: dict[str, float] = {}
+        self._not_before: dict[str, float] = {}
+        self._again: set[str] = set()
+        """Said while they were looked at that something changed."""
+        self._nudged = anyio.Event()
         self._seen: object = None
         self._end_disabled_at: float | None = None
 
@@ -70,7 +80,24 @@ class Upkeep:
                     await self._reload()
                 for upstream in self._waiting(time.monotonic()):
                     tasks.start_soon(self._discover, upstream)
-                await anyio.sleep(_TICK_SECONDS)
+                await self._until_due()
+
+    def look_soon(self, server: str) -> None:
+        """`server` said that what it serves changed; however often it says so, it is not looked at all the time."""
+        now, due = time.monotonic(), self._due.get(server)
+        if due is None:
+            return
+        if due == _UNDER_WAY:
+            self._again.add(server)
+        elif (soon := max(now + _SETTLE_SECONDS, self._not_before.get(server, 0.0))) < due:
+            self._due[server] = soon
+            self._nudged.set()
+
+    async def _until_due(self) -> None:
+        self._nudged = anyio.Event()
+        soonest = min(self._due.values(), default=_UNDER_WAY) - time.monotonic()
+        with anyio.move_on_after(min(max(soonest, _SETTLE_SECONDS), _TICK_SECONDS)):
+            await self._nudged.wait()
 
     async def follow(self, changes: Sequence[Change]) -> None:
         kinds = {change.kind for change in changes}
@@ -120,13 +147,13 @@ class Upkeep:
     def _waiting(self, now: float) -> list[Upstream]:
         names = [name for name, due in self._due.items() if due <= now]
         for name in names:
-            self._due[name] = float("inf")
+            self._due[name] = _UNDER_WAY
         # One may be gone already, when a reload did not come to its end.
         return [self._catalog.upstreams[name] for name in names if name in self._catalog.upstreams]
 
     async def _discover(self, upstream: Upstream) -> None:
         """Look at one upstream; one that fails is asked again soon, then ever more rarely; one that is off, not."""
-        error = "internal.error"
+        error, began = "internal.error", time.monotonic()
         try:
             error = await self._refreshed(upstream)
         except GatewayError as exc:
@@ -143,7 +170,13 @@ class Upkeep:
             log.warning("upstream %s: %s; next look in %g s", upstream.name, error, pause)
         else:
             self._pause.pop(upstream.name, None)
-        self._due[upstream.name] = time.monotonic() + pause
+        now = time.monotonic()
+        self._due[upstream.name] = now + pause
+        self._not_before[upstream.name] = now + max(_REST_SECONDS, _REST_FACTOR * (now - began))
+        if upstream.name in self._again:
+            self._again.discard(upstream.name)
+            if error is None:
+                self.look_soon(upstream.name)
 
     async def _refreshed(self, upstream: Upstream) -> str | None:
         """Why it could not be asked; what is switched off is left alone."""

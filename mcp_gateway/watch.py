@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_gateway.admission import admit
-from mcp_gateway.errors import AccessDenied, GatewayError
+from mcp_gateway.errors import AccessDenied, BadRequest, GatewayError
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Request
 from mcp_gateway.model.principal import Principal
@@ -58,7 +58,14 @@ class Watch:
                 principal, item, arguments, now=time.time(), request=request
             )
             admit(request, principal, item, arguments, decision)
+            if not self.gateway.upstreams.watchable(item.server):
+                raise BadRequest("the server of this resource tells of no changes", code="resource.not_watchable")
             return Watched(item.server, own)
+
+    def offers(self, endpoint: str | None) -> bool:
+        """Whether resources of `endpoint` can be watched."""
+        servers = (endpoint,) if endpoint else self.gateway.catalog.upstreams
+        return any(map(self.gateway.upstreams.watchable, servers))
 
     async def unsubscribe(self, request: Request, principal: Principal, uri: str) -> None:
         """Record it; who asks for less needs no right."""

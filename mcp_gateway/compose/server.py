@@ -44,6 +44,7 @@ from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks
 from mcp_gateway.upkeep import Upkeep
 from mcp_gateway.upstream.fetch import fetch
+from mcp_gateway.upstream.listening import Ears
 from mcp_gateway.watch import Watch
 
 _log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
         tasks.start_soon(streams.run)
+        made.upstreams.attend(Ears(changed=upkeep.look_soon, updated=streams.updated))
         tasks.start_soon(Looking(streams).run)
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
@@ -168,7 +170,7 @@ async def _application(made: Office, inflight: InFlight, parking: Parking) -> tu
         upstreams=made.upstreams,
         journal=made.journal,
     )
-    streams = Streams(Watch(gateway), session_ended=ended.__contains__)
+    streams = Streams(Watch(gateway), want=made.upstreams.watch, session_ended=ended.__contains__)
     made.feed.add(streams)
     parts = Parts(
         gateway=gateway,

@@ -114,6 +114,7 @@ REASONS: dict[str, Meaning] = {
     "request.too_large": Meaning("The request is too large.", ""),
     "request.too_slow": Meaning("The request did not arrive in time.", ""),
     "request.media_type": Meaning("The body must be application/json.", ""),
+    "resource.not_watchable": Meaning("The server of this resource tells of no changes.", ""),
     "request.not_acceptable": Meaning("The Accept header must allow an event stream.", ""),
     "request.unknown_path": Meaning("There is nothing at this path.", ""),
     "request.wrong_verb": Meaning("This HTTP method is not supported here.", ""),

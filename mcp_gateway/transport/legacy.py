@@ -61,5 +61,6 @@ async def _initialize(exchange: Exchange) -> None:
     if not isinstance(capabilities, dict):
         raise BadRequest("params.capabilities must be an object")
     session_id = exchange.parts.sessions.create(exchange.principal, version, capabilities)  # pyright: ignore[reportUnknownArgumentType] JSON objects have text keys
-    result: dict[str, Any] = {"protocolVersion": version, "capabilities": CAPABILITIES, "serverInfo": SERVER_INFO}
+    offered = listening.capabilities(exchange, {**CAPABILITIES, "logging": {}})
+    result: dict[str, Any] = {"protocolVersion": version, "capabilities": offered, "serverInfo": SERVER_INFO}
     await exchange.reply.result(result, headers=[(b"mcp-session-id", session_id.encode())])

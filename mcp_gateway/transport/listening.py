@@ -46,6 +46,14 @@ class _Filter:
         return {**honoured, "resourceSubscriptions": list(uris)} if uris else honoured
 
 
+def capabilities(exchange: Exchange, base: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what clients can be told: that any list changed, and of resources where an upstream tells of them."""
+    told = {name: {**base.get(name, {}), "listChanged": True} for name in LISTS}
+    if exchange.parts.streams.watch.offers(exchange.endpoint):
+        told["resources"]["subscribe"] = True
+    return {**base, **told}
+
+
 async def listen(exchange: Exchange, request: Request) -> None:
     """Answer `subscriptions/listen`: a stream that lasts until somebody ends it."""
     wanted = _filter(exchange.params)
@@ -192,6 +200,10 @@ async def _watch_each(exchange: Exchange, stream: Stream, uris: Sequence[str]) -
         try:
             watched = await streams.watch.subscribe(stream.request, exchange.principal, uri)
         except (AccessDenied, InsufficientScope):
+            continue
+        except BadRequest as exc:
+            if exc.code != "resource.not_watchable":
+                raise
             continue
         streams.subscribers.add(stream, uri, watched)
 

@@ -51,6 +51,7 @@ async def answer(exchange: Exchange) -> None:
         case "subscriptions/listen":
             await listening.listen(exchange, request)
         case "server/discover":
-            await exchange.reply.result(_DISCOVERY)
+            capabilities = listening.capabilities(exchange, _DISCOVERY["capabilities"])
+            await exchange.reply.result({**_DISCOVERY, "capabilities": capabilities})
         case _:
             raise unknown_method()

@@ -26,6 +26,8 @@ from mcp_gateway.upstream.http import HttpClient
 from mcp_gateway.upstream.legacy import LegacyLeg, LegacySession
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.listening import LONGEST_SECONDS, Offered, Overhear, Wanted
+from mcp_gateway.upstream.listening_modern import listen as listen_modern
 from mcp_gateway.upstream.modern import ModernLeg
 from mcp_gateway.upstream.sse_link import SseLeg
 
@@ -46,6 +48,7 @@ class HttpLink:
         def end(session: LegacySession) -> None:
             tasks.start_soon(session.aclose)
 
+        self._tasks = tasks
         self._timeout_seconds = upstream.timeout_seconds
         self._patience = limits.patience_seconds
         self._http = HttpClient(transport, timeout_seconds=upstream.timeout_seconds, resolve=resolve, limits=limits)
@@ -106,6 +109,22 @@ class HttpLink:
 
     async def hello(self) -> Hello:
         return await self._either(lambda leg: leg.hello())
+
+    async def listen(self, wanted: Wanted, hear: Overhear, opened: Callable[[Offered], None]) -> None:
+        """Until the connection is over; raises UpstreamFailure and NotOffered."""
+        era = await self._eras.current()
+        try:
+            if era is Era.LEGACY:
+                await self._legacy.listen(wanted, hear, opened)
+            else:
+                offered = Offered.of((await self._modern.hello()).capabilities)
+                while not offered.lists and not wanted.uris:
+                    opened(offered)
+                    await wanted.wait(LONGEST_SECONDS)
+                await listen_modern(self._modern.listen, offered, wanted, hear, opened, self._tasks)
+        except EraContradicted:
+            await self._eras.contradicted(era)
+            raise
 
     async def sweep(self) -> None:
         self._streamable.sweep()

@@ -1,7 +1,7 @@
 """The 2024-11-05 to 2025-11-25 leg over HTTP: `initialize`, a session per owner, calls as POSTs.
 
-The session's own stream is opened where the client can be asked something. A session is opened again
-only on HTTP 404, which says that the request was not looked at.
+A session's own stream is opened where the client can be asked something, and in the session in which the
+gateway itself listens. A session is opened again only on HTTP 404, which says that the request was not looked at.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
@@ -19,13 +20,16 @@ from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.upstream import envelope
-from mcp_gateway.upstream.capabilities import EVERYTHING, Capabilities, told
+from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
-from mcp_gateway.upstream.http import Headers, HttpClient, failure_of
+from mcp_gateway.upstream.http import EVENTS, Body, Headers, HttpClient, failure_of, media_type
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.listening import NotOffered, Offered, Overhear, Wanted
+from mcp_gateway.upstream.listening_legacy import Subscriptions
+from mcp_gateway.upstream.picking_up import EventStream
 from mcp_gateway.upstream.questions import Hear, Questions
 from mcp_gateway.upstream.reading import Reading, ignore
 from mcp_gateway.upstream.relay import Relay
@@ -85,18 +89,31 @@ class LegacySession:
 
     def listener(self) -> Standing:
         """To be run in the background as long as the session lasts."""
-
-        def open_stream(place: str) -> AbstractAsyncContextManager[Response]:
-            headers = [*self._headers, ("last-event-id", place)] if place else self._headers
-            return self._http.stream(headers, patience=_LISTENING_SECONDS)
-
-        self.standing = Standing(open_stream, self._reply, limit=self._limits.response_bytes)
+        self.standing = Standing(self._listened, self._reply, limit=self._limits.response_bytes)
         return self.standing
 
     def release(self) -> None:
         """The server no longer knows the session, or soon will not."""
         if self.standing is not None:
             self.standing.close()
+
+    async def listen(self, hear: Overhear, opened: Callable[[], None]) -> None:
+        """Read the standalone stream until it is over; raises UpstreamFailure and NotOffered."""
+        async with self._listened() as response:
+            if response.status != 200 or media_type(response) != EVENTS:
+                raise _not_listened(response.status)
+            opened()
+            async with EventStream(Body(response, self._limits.response_bytes), self._listened) as stream:
+                while True:
+                    message = await stream.receive()
+                    if envelope.is_request(message):
+                        await self._reply(envelope.reply(message))
+                    elif envelope.is_call(message):
+                        hear(message)
+
+    def _listened(self, place: str = "") -> AbstractAsyncContextManager[Response]:
+        headers = [*self._headers, ("last-event-id", place)] if place else self._headers
+        return self._http.stream(headers, patience=_LISTENING_SECONDS)
 
     async def aclose(self) -> None:
         self.release()
@@ -192,6 +209,18 @@ class LegacyLeg:
         async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
             return session.hello
 
+    async def listen(self, wanted: Wanted, hear: Overhear, opened: Callable[[Offered], None]) -> None:
+        """In a session of its own; raises UpstreamFailure and NotOffered."""
+        session = await self._begin(self._owner(None, NOTHING))
+        try:
+            offered = Offered.of(session.hello.capabilities)
+            subscriptions = Subscriptions(session.ask, wanted if offered.resources else Wanted())
+            await subscriptions.beside(partial(session.listen, hear, partial(opened, offered)))
+        except SessionLost as exc:
+            raise UpstreamUnavailable("the upstream lost the session") from exc
+        finally:
+            await session.aclose()
+
     def sweep(self) -> None:
         self._sessions.sweep()
 
@@ -277,6 +306,13 @@ def _session_header(session_id: str | None) -> list[tuple[str, str]]:
     if not _SESSION_ID.fullmatch(session_id):
         raise UpstreamProtocolError("the upstream's session id is not valid")
     return [("mcp-session-id", session_id)]
+
+
+def _not_listened(status: int) -> Exception:
+    """400 and 405 are how servers say that they have no such stream."""
+    if status in (400, 405):
+        return NotOffered()
+    return SessionLost() if status == 404 else failure_of(status, None)
 
 
 def _not_initialized(status: int) -> Exception:

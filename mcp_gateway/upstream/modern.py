@@ -21,6 +21,8 @@ from mcp_gateway.upstream.era import EraContradicted, era_of, error_code, refuse
 from mcp_gateway.upstream.http import HttpClient, failure_of
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
+from mcp_gateway.upstream.listening import LONGEST_SECONDS
+from mcp_gateway.upstream.questions import Hear
 from mcp_gateway.upstream.reading import Reading
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sdk import HeaderMap, encode_header_value, mirrored, mirrored_properties
@@ -68,6 +70,16 @@ class ModernLeg:
     async def hello(self) -> Hello:
         found = await self.ask("server/discover", {})
         return Hello.of(found, Era.MODERN, MODERN_VERSION, envelope.server_info(found))
+
+    async def listen(self, notifications: Mapping[str, Any], hear: Hear) -> None:
+        """Until the upstream ends the stream; raises UpstreamFailure."""
+        request_id, headers, body, _ = self._question("subscriptions/listen", {"notifications": notifications})
+        reading = Reading(request_id, limit=self._limits.response_bytes, hear=hear)
+
+        async def consume(response: Response) -> Answer:
+            return _judged(response.status, await reading.message(response), request_id, None)
+
+        envelope.result(await self._http.post(headers, body, consume, patience=LONGEST_SECONDS))
 
     async def probe(self) -> Era:
         """Raises when the answer says nothing about the era."""

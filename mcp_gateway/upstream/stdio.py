@@ -6,13 +6,13 @@ before it; a server that refuses it is asked `server/discover`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from mcp_gateway.errors import UpstreamProtocolError
+from mcp_gateway.errors import UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import StdioTransport, Upstream
@@ -20,12 +20,19 @@ from mcp_gateway.protocol import LEGACY_VERSIONS, MODERN_VERSION
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
 from mcp_gateway.upstream.child import Child
+from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
-from mcp_gateway.upstream.questions import Questions
+from mcp_gateway.upstream.listening import ACKNOWLEDGED, LONGEST_SECONDS, Offered, Overhear, Wanted
+from mcp_gateway.upstream.listening_legacy import Subscriptions
+from mcp_gateway.upstream.listening_modern import listen as listen_modern
+from mcp_gateway.upstream.questions import Hear, Questions, Receive
 from mcp_gateway.upstream.reading import ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
+
+_LOOK_SECONDS = 1.0
+"""How soon it is noticed that a watched process has ended."""
 
 
 class StdioSession:
@@ -55,6 +62,37 @@ class StdioSession:
     async def ask(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         return envelope.result(await _asked(self._child, method, params, self.hello.era, self._limits))
 
+    async def watch(self, wanted: Wanted, tasks: TaskGroup) -> None:
+        """Be told of what is wanted until nothing is; raises UpstreamFailure."""
+        if self.hello.era is Era.MODERN:
+            nobody: Overhear = lambda _message: None  # noqa: E731
+            offered = Offered((), resources=True)
+            await listen_modern(self._listen, offered, wanted, nobody, lambda _offered: None, tasks)
+            return
+        subscriptions = Subscriptions(self.ask, wanted)
+        while True:
+            await subscriptions.settle()
+            if not wanted.uris:
+                return
+            await wanted.wait(_LOOK_SECONDS)
+            if not self.alive:
+                raise UpstreamUnavailable("the process has ended")
+
+    async def _listen(self, notifications: Mapping[str, Any], hear: Hear) -> None:
+        """What it brings is overheard like every notification outside a call."""
+        questions = Questions(self._child.send, self._limits)
+
+        async def converse(receive: Receive, hear_nothing: Hear) -> Message:
+            await hear({"method": ACKNOWLEDGED})  # written before what ends the former one
+            return await questions.answer(receive, hear_nothing)
+
+        request_id = envelope.new_id()
+        params = {"notifications": notifications, "_meta": envelope.OWN_META}
+        message = await self._child.request(
+            request_id, method="subscriptions/listen", params=params, hear=ignore, converse=converse
+        )
+        envelope.result(envelope.answer(message, request_id, Era.MODERN))
+
     async def aclose(self) -> None:
         await self._child.aclose()
 
@@ -69,6 +107,7 @@ class StdioLink:
         self._limits = limits
         self._tasks = tasks
         self._shared = upstream.sessions == "shared"
+        self._hear: Overhear | None = None
         self._era: Era | None = None
         """As the last child to introduce itself spoke."""
         self._sessions = Sessions[StdioSession](
@@ -95,6 +134,22 @@ class StdioLink:
         async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
             return session.hello
 
+    async def listen(self, wanted: Wanted, hear: Overhear, opened: Callable[[Offered], None]) -> None:
+        """Hear every process that runs, and keep one running while a resource is watched."""
+        self._hear = hear
+        offered = Offered.of((await self.hello()).capabilities)
+        opened(offered)
+        while True:
+            if offered.resources and wanted.uris:
+                async with self._sessions.lease(self._owner(None, EVERYTHING)) as session:
+                    await session.watch(wanted, self._tasks)
+            else:
+                await wanted.wait(LONGEST_SECONDS)
+
+    def _overheard(self, message: Message) -> None:
+        if self._hear is not None:
+            self._hear(message)
+
     async def sweep(self) -> None:
         self._sessions.sweep()
 
@@ -107,7 +162,8 @@ class StdioLink:
         return owner(principal, "", said, shared=self._shared)
 
     async def _begin(self, who: Owner) -> StdioSession:
-        child = Child(self._upstream.name, self._transport, shared=self._shared, limit=self._limits.response_bytes)
+        limit = self._limits.response_bytes
+        child = Child(self._upstream.name, self._transport, shared=self._shared, limit=limit, overhear=self._overheard)
         await self._tasks.start(child.run)
         try:
             capabilities = told(who.capabilities)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ from mcp_gateway.upstream.http import Refused
 from mcp_gateway.upstream.http_link import HttpLink
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello, Link
+from mcp_gateway.upstream.listening import Ears, Listening, Wanted
 from mcp_gateway.upstream.listing import Listed, listed
 from mcp_gateway.upstream.openapi.link import OpenApiLink
 from mcp_gateway.upstream.sse_link import SseLink
@@ -48,13 +49,18 @@ _SWEEP_SECONDS = 10.0
 class _Route:
     """One upstream, its link and its circuit."""
 
-    __slots__ = ("_patience", "breaker", "link", "upstream")
+    __slots__ = ("_patience", "breaker", "link", "listening", "upstream")
 
     def __init__(self, upstream: Upstream, link: Link, limits: Limits) -> None:
         self.upstream = upstream
         self.link = link
+        self.listening: Listening | None = None
         self._patience = limits.patience_seconds
         self.breaker = Breaker(threshold=limits.breaker_failures, cooldown_seconds=limits.breaker_cooldown_seconds)
+
+    def stop_listening(self) -> None:
+        if self.listening is not None:
+            self.listening.stop()
 
     async def forward(self, permit: Permit, caller: Caller) -> Answer:
         breaker = self.breaker
@@ -91,6 +97,8 @@ class Upstreams:
         self._declared: tuple[Upstream, ...] = ()
         self._routes: dict[str, _Route] = {}
         self._tasks: TaskGroup | None = None
+        self._ears: Ears | None = None
+        self._wanted: dict[str, Wanted] = {}
 
     async def __aenter__(self) -> Upstreams:
         self._tasks = await anyio.create_task_group().__aenter__()
@@ -104,6 +112,8 @@ class Upstreams:
         tasks, self._tasks = self._tasks, None
         routes, self._routes = self._routes, {}
         assert tasks is not None
+        for route in routes.values():
+            route.stop_listening()
         with anyio.move_on_after(_CLOSING_SECONDS, shield=True):
             async with anyio.create_task_group() as closing:
                 for route in routes.values():
@@ -130,7 +140,33 @@ class Upstreams:
             except OperatorError as exc:
                 log.error("upstream %s cannot be used: %s", upstream.name, exc)
         for route in old.values():
+            route.stop_listening()
             self._tasks.start_soon(self._close, route.link)
+        self._listen()
+
+    def attend(self, ears: Ears) -> None:
+        """Tell `ears` from now on what the upstreams tell outside calls."""
+        self._ears = ears
+        self._listen()
+
+    def watch(self, server: str, uris: Set[str]) -> None:
+        """These resources of `server`, by its own URIs, are watched now, and no others of it."""
+        self._wanted.setdefault(server, Wanted()).put(uris)
+
+    def watchable(self, server: str) -> bool:
+        """Whether `server` says that it tells of resources that change."""
+        route = self._routes.get(server)
+        listening = route.listening if route is not None else None
+        return listening is not None and listening.offered is not None and listening.offered.resources
+
+    def _listen(self) -> None:
+        """To every upstream that is not listened to yet."""
+        if self._ears is None or self._tasks is None:
+            return
+        for name, route in self._routes.items():
+            if route.listening is None and isinstance(route.link, HttpLink | StdioLink):
+                route.listening = Listening(name, route.link, self._ears, self._wanted.setdefault(name, Wanted()))
+                route.listening.start(self._tasks)
 
     async def forward(self, permit: Permit, caller: Caller) -> Answer:
         """Call the permitted tool under the upstream's deadline; raises UpstreamFailure."""
