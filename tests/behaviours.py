@@ -1437,6 +1437,26 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_features.py::test_every_read_and_prompt_is_recorded_with_its_decision",
     ),
     Promise(
+        "Nothing of any kind is listed or read before a reviewer said so.",
+        "docs: the review of what servers offer",
+        "flow/test_catalog_kinds.py::test_nothing_of_any_kind_is_listed_or_read_before_a_reviewer_said_so",
+    ),
+    Promise(
+        "What a reviewer named is listed and read and nothing else.",
+        "docs: the review of what servers offer",
+        "flow/test_catalog_kinds.py::test_what_a_reviewer_named_is_listed_and_read_and_nothing_else",
+    ),
+    Promise(
+        "A resource is judged by its own risk, switch and rule, in one spelling.",
+        "MCP 2026-07-28 server/resources: security; RFC 6570",
+        "flow/test_catalog_kinds.py::test_a_resource_is_judged_by_its_own_risk_switch_and_rule",
+    ),
+    Promise(
+        "People see every kind on the command line.",
+        "docs: the command line",
+        "flow/test_catalog_kinds.py::test_people_see_every_kind_on_the_command_line",
+    ),
+    Promise(
         "The operations of an HTTP API are listed and called as tools.",
         "OpenAPI 3.1 §4.8.10; design §6",
         "flow/test_openapi_upstream.py::test_the_operations_of_an_api_are_listed_and_called",
