@@ -54,11 +54,7 @@ class Child:
         self._command = [sys.executable if command[0] == "python" else command[0], *command[1:]]
         self._env = {key: os.environ[key] for key in INHERITED if key in os.environ} | dict(transport.env)
         self._cwd = transport.cwd
-<<<<<<< HEAD
-=======
-        self._shared = shared
         self._overhear = overhear
->>>>>>> f1228d1 (The gateway listens to its upstreams and looks again when they say so)
         self._lines = LineReader(limit)
         self._writing = anyio.Lock()
         self._inbox = Inbox(shared=shared)
@@ -171,43 +167,12 @@ class Child:
         except UpstreamProtocolError:
             log.debug("%s wrote a line to its output that is not JSON-RPC", self._name)
             return
-        if not self._inbox.take(message):
+        if message.get("method") in OUTSIDE_CALLS:
+            self._overhear(message)
+        elif not self._inbox.take(message):
             with suppress(UpstreamFailure):
                 await self._write(envelope.reply(message), None)
 
-<<<<<<< HEAD
-=======
-    def _note(self, message: Message) -> None:
-        """Progress names its request by our token. A log message names none: it is the only caller's, or nobody's."""
-        match message:
-            case {"method": str(method)} if method in OUTSIDE_CALLS:
-                self._overhear(message)
-                concerned = []
-            case {"params": {"progressToken": str(token)}}:
-                concerned = [self._waiting[token]] if token in self._waiting else []
-            case {"method": "notifications/cancelled"}:
-                concerned = list(self._waiting.values())  # names a question by its id; who was not asked it ignores it
-            case _:
-                only = self._only_one()
-                concerned = [only] if only else []
-        for waiting in concerned:
-            waiting.note(message)
-
-    def _only_one(self) -> _Waiting | None:
-        return next(iter(self._waiting.values())) if len(self._waiting) == 1 and not self._shared else None
-
-    def _answer(self, message: Message) -> None:
-        answered = message.get("id")
-        waiting = self._waiting.get(answered) if isinstance(answered, str) else None
-        if waiting is not None and waiting.answer is None:
-            waiting.end(answer=message)
-
-    def _fail_all(self, failure: UpstreamFailure | None) -> None:
-        for waiting in self._waiting.values():
-            if waiting.answer is None and waiting.failure is None:
-                waiting.end(failure=failure)
-
->>>>>>> f1228d1 (The gateway listens to its upstreams and looks again when they say so)
     async def _drain_stderr(self, process: Process) -> None:
         """A child that nobody reads would stop at a full pipe."""
         assert process.stderr is not None
