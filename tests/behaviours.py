@@ -1661,4 +1661,9 @@ PROMISES: tuple[Promise, ...] = (
         "MCP 2026-07-28 basic/patterns/mrtr",
         "flow/test_questions.py::test_answers_that_nobody_asked_for_are_the_upstreams_to_judge",
     ),
+    Promise(
+        "A server of the oldest HTTP transport works whether its entry says so or not.",
+        "MCP 2025-11-25 basic/transports, backwards compatibility",
+        "e2e/test_old_transport.py::test_a_server_of_the_oldest_transport_is_listed_and_called",
+    ),
 )
