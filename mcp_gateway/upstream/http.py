@@ -1,8 +1,8 @@
-"""One upstream over HTTP: a pooled client pinned to vetted addresses, and the reading of its answers.
+"""One upstream over HTTP: a pooled client pinned to vetted addresses.
 
-The only module that knows pyreqwest. It follows no redirect, uses no proxy, keeps no cookie, and
-counts decoded bytes while they stream. Its errors say whether the request can have been executed:
-only a connection that was never made proves that it was not.
+With `body`, which reads the answers, the only module that knows pyreqwest's ways. It follows no
+redirect, uses no proxy and keeps no cookie. Its errors say whether the request can have been
+executed: only a connection that was never made proves that it was not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 import anyio
-import anyio.lowlevel
-from pyreqwest.bytes import Bytes
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import (
     BuilderError,
@@ -29,7 +27,7 @@ from pyreqwest.exceptions import (
     RequestError,
     RequestTimeoutError,
 )
-from pyreqwest.response import Response, ResponseBodyReader
+from pyreqwest.response import Response
 
 from mcp_gateway.errors import (
     LimitExceeded,
@@ -42,19 +40,14 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.model.tool import HttpTransport, Risk
 from mcp_gateway.upstream.addresses import Resolve, networks, vet_all
+from mcp_gateway.upstream.body import EVENTS, JSON, restored_cancellation
 from mcp_gateway.upstream.limits import Limits
-from mcp_gateway.upstream.sse import EventReader
 
 T = TypeVar("T")
 Headers = Sequence[tuple[str, str]]
 
-JSON = "application/json"
-EVENTS = "text/event-stream"
 _REFUSALS = (401, 403, 429)
-_LAST_EVENTS_SECONDS = 0.05
 _RETIRE_SECONDS = 600.0
-_MAX_PLACE = 1_024
-_PAUSE_SECONDS = 1.0
 _FIXED = (("accept", f"{JSON}, {EVENTS}"), ("content-type", JSON))
 
 
@@ -133,7 +126,7 @@ class HttpClient:
         except PyreqwestError as exc:
             raise self._translated(exc) from exc
         except anyio.get_cancelled_exc_class():
-            await _restored_cancellation()
+            await restored_cancellation()
             raise
         try:
             yield response
@@ -173,7 +166,7 @@ class HttpClient:
         except PyreqwestError as exc:
             raise self._translated(exc) from exc
         except anyio.get_cancelled_exc_class():
-            await _restored_cancellation()
+            await restored_cancellation()
             raise
         except ValueError:
             # Names the header's value, so it is not even chained.
@@ -281,102 +274,6 @@ class HttpClient:
             self._replace(turned, self._built(turned[0]))
 
 
-class Body:
-    """The answer's body, up to a number of decoded bytes."""
-
-    __slots__ = ("_declared", "_events", "_left", "_place", "_reader")
-
-    def __init__(self, response: Response, limit: int, *, place: str = "") -> None:
-        declared = response.get_header("content-length") or ""
-        self._declared = int(declared[:20]) if declared.isdecimal() else -1
-        if self._declared > limit:
-            raise _too_large()
-        self._reader: ResponseBodyReader = response.body_reader
-        self._left = limit
-        self._events: EventReader | None = None
-        self._place = place
-        """Where the stream went on, if it did."""
-
-    @property
-    def left(self) -> int:
-        """Bytes that may still come."""
-        return self._left
-
-    @property
-    def place(self) -> str:
-        """The id of the last event, as a header may carry it; empty when the stream cannot be picked up there."""
-        last = self._events.last_id if self._events is not None else b""
-        if not last:
-            return self._place
-        return last.decode() if len(last) <= _MAX_PLACE and last.isascii() and last.decode().isprintable() else ""
-
-    @property
-    def pause_seconds(self) -> float:
-        """What the server wants waited before its stream is picked up."""
-        said = self._events.retry_ms if self._events is not None else None
-        return _PAUSE_SECONDS if said is None else said / 1000
-
-    async def whole(self) -> memoryview:
-        first = await self._chunk()
-        if first is None:
-            return memoryview(b"")
-        if len(first) == self._declared:
-            return memoryview(first)
-        pieces = [first]
-        while (more := await self._chunk()) is not None:
-            pieces.append(more)
-        return memoryview(b"".join(pieces))
-
-    async def events(self) -> list[bytes] | None:
-        """The next events, at least one; None at the end of the stream, also of one that broke and has a place."""
-        reader = self._events = self._events or EventReader()
-        while (chunk := await self._event_chunk()) is not None:
-            if found := reader.feed(chunk.to_bytes()):
-                return found
-        return None
-
-    async def _event_chunk(self) -> Bytes | None:
-        try:
-            return await self._chunk()
-        except (RequestTimeoutError, DecodeError):
-            raise
-        except PyreqwestError:
-            if not self.place:
-                raise
-            return None
-
-    async def last_events(self) -> list[bytes]:
-        """What still arrives at once after the answer. Reading to the end keeps the connection for the next call."""
-        with anyio.move_on_after(_LAST_EVENTS_SECONDS):
-            try:
-                return await self.events() or []
-            except PyreqwestError:
-                pass  # we have the answer
-        return []
-
-    async def _chunk(self) -> Bytes | None:
-        chunk = await next_chunk(self._reader)
-        if chunk is not None:
-            self._left -= len(chunk)
-            if self._left < 0:
-                raise _too_large()
-        return chunk
-
-
-async def next_chunk(reader: ResponseBodyReader) -> Bytes | None:
-    """What arrives next, None at the end; whoever reads bounds the sum."""
-    try:
-        return await reader.read_chunk()
-    except anyio.get_cancelled_exc_class():
-        await _restored_cancellation()
-        raise
-
-
-def media_type(response: Response) -> str:
-    value = response.get_header("content-type") or ""
-    return value if value == JSON else value.partition(";")[0].strip().lower()
-
-
 def failure_of(status: int, risk: Risk | None) -> UpstreamFailure:
     """What an answer without JSON-RPC in it means; `risk` is None for questions that change nothing."""
     if status in _REFUSALS:
@@ -395,20 +292,11 @@ def _never_connected(exc: RequestError) -> bool:
     return any(cause["message"] == "client error (Connect)" for cause in exc.details["causes"] or ())
 
 
-async def _restored_cancellation() -> None:
-    """pyreqwest raises a cancellation of its own, in which a cancel scope does not recognise itself; raise the scope's."""
-    await anyio.lowlevel.checkpoint_if_cancelled()
-
-
 def _undecodable(exc: RequestError) -> bool:
     """Bytes came, and they were not HTTP or not in the encoding they claim."""
     causes = [cause["message"] for cause in exc.details["causes"] or ()]
     broken_body = "request or response body error" in causes and "error reading a body from connection" not in causes
     return broken_body or isinstance(exc, DecodeError)
-
-
-def _too_large() -> UpstreamProtocolError:
-    return UpstreamProtocolError("the upstream's answer is too large")
 
 
 def _is_literal(host: str) -> bool:

@@ -20,9 +20,10 @@ from pyreqwest.response import Response
 from mcp_gateway.errors import GatewayError, OutcomeUnknown, UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.body import EVENTS, media_type, next_chunk
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted
-from mcp_gateway.upstream.http import EVENTS, HttpClient, Outgoing, failure_of, media_type, next_chunk
+from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
 from mcp_gateway.upstream.inbox import Inbox, Waiting
 from mcp_gateway.upstream.legacy import FAREWELL_SECONDS, SessionLost
 from mcp_gateway.upstream.questions import Converse, Hear

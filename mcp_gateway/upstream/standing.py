@@ -17,8 +17,8 @@ from pyreqwest.response import Response
 
 from mcp_gateway.errors import GatewayError, LimitExceeded, UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.body import EVENTS, Body, media_type
 from mcp_gateway.upstream.envelope import Message
-from mcp_gateway.upstream.http import EVENTS, Body, media_type
 from mcp_gateway.upstream.questions import Hear, Questions, Send
 
 log = logging.getLogger(__name__)

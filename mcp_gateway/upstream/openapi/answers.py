@@ -18,7 +18,8 @@ from pyreqwest.response import Response
 
 from mcp_gateway.errors import UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.tool import Risk
-from mcp_gateway.upstream.http import JSON, Body, failure_of, media_type, next_chunk
+from mcp_gateway.upstream.body import JSON, Body, media_type, next_chunk
+from mcp_gateway.upstream.http import failure_of
 
 log = logging.getLogger(__name__)
 
