@@ -17,13 +17,13 @@ from mcp_gateway.authserver import Offer, OfferedLevel
 from mcp_gateway.catalog import Catalog
 from mcp_gateway.model.ids import AgentId, UserId
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import Risk, Tool
+from mcp_gateway.model.tool import Kind, Risk, Tool
 from mcp_gateway.storage import ChangeFeed
 
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """The servers and risk levels a user has tools in."""
+    """The servers and risk levels a user has something in: tools, prompts or resources."""
 
     feed: ChangeFeed
     catalog: Catalog
@@ -32,7 +32,7 @@ class Offers:
 
     async def offers(self, user: UserId) -> Sequence[Offer]:
         await self.feed.keep_up()
-        tools = self.catalog.every()
+        tools = [tool for kind in Kind for tool in self.catalog.every(kind)]
         usable = await self.authorization.usable_by(Person(user, ""), tools, now=time.time())
         by_server: dict[str, list[Tool]] = defaultdict(list)
         for tool in tools:
@@ -44,13 +44,21 @@ class Offers:
         levels = [
             OfferedLevel(
                 risk,
-                tuple(tool.name for tool in tools if tool.risk is risk),
+                _names(tools, risk, Kind.TOOL),
                 tickable=is_tickable(risk, self.self_grant),
+                prompts=_names(tools, risk, Kind.PROMPT),
+                resources=_names(tools, risk, Kind.RESOURCE, Kind.TEMPLATE),
             )
             for risk in Risk
         ]
         description = self.catalog.upstreams[server].description
-        return Offer(server, description, tuple(level for level in levels if level.tools))
+        return Offer(
+            server, description, tuple(level for level in levels if level.tools or level.prompts or level.resources)
+        )
+
+
+def _names(tools: Sequence[Tool], risk: Risk, *kinds: Kind) -> tuple[str, ...]:
+    return tuple(tool.name for tool in tools if tool.risk is risk and tool.kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)

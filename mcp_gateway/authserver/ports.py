@@ -15,13 +15,16 @@ from mcp_gateway.model.tool import Risk
 
 @dataclass(frozen=True, slots=True)
 class OfferedLevel:
-    """The tools of one risk level of one server that the user may use."""
+    """What of one risk level of one server the user may use; a tick covers all of it."""
 
     risk: Risk
     tools: tuple[str, ...]
     """The upstream's own names, for people to read."""
     tickable: bool
     """False: shown, but only an administrator can grant it."""
+    prompts: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    """URIs, and the text of templates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ class Ledger:
                 "tickets",
                 "Tickets and projects of the sample company",
                 (
-                    OfferedLevel(Risk.READ, ("ticket_get", "ticket_list"), True),
+                    OfferedLevel(
+                        Risk.READ, ("ticket_get", "ticket_list"), True, ("triage",), ("ticket://open", "ticket://{id}")
+                    ),
                     OfferedLevel(Risk.WRITE, ("ticket_create",), True),
                     OfferedLevel(Risk.DESTRUCTIVE, ("ticket_delete",), False),
                 ),

@@ -58,6 +58,15 @@ async def test_nothing_is_ticked_beforehand_reading_comes_first_and_destruction_
     assert "disabled" in boxes[2]
 
 
+async def test_a_level_names_the_prompts_and_resources_a_tick_covers_along_with_the_tools(desk: Desk) -> None:
+    await desk.log_in()
+    page = await desk.ask(asking(await desk.register(), new_verifier()))
+    words = " ".join(page.text.split())
+    assert '<p class="tools">ticket_get, ticket_list</p>' in words
+    assert '<p class="tools">Prompts: triage</p>' in words
+    assert '<p class="tools">Resources: ticket://open, ticket://{id}</p>' in words
+
+
 async def test_what_was_ticked_is_approved_and_the_code_goes_to_the_client_with_state_and_issuer(desk: Desk) -> None:
     await desk.log_in()
     client_id = await desk.register()
