@@ -22,6 +22,7 @@ from mcp_gateway.storage.catalog import (
     ServerRow,
     ToolRow,
     forget_server,
+    forget_tool,
     put_server,
     put_tool,
     server_rows,
@@ -102,7 +103,8 @@ class Review:
             self._assess(upstream, item, definition, known.get(item), actor) for item, definition in offered.items()
         ]
         after += [_gone(row) for item, row in known.items() if item not in offered]
-        await self._store([row for row in after if known.get((row.kind, row.name)) != row], actor)
+        different = [row for row in after if known.get((row.kind, row.name)) != row or _is_forgotten(row, upstream)]
+        await self._store(upstream, different, actor)
         return replace(
             _findings(known, after),
             error=error,
@@ -130,11 +132,11 @@ class Review:
     async def servers(self) -> list[ServerRow]:
         return await server_rows(self._database)
 
-    async def _store(self, rows: Sequence[ToolRow], actor: str) -> None:
+    async def _store(self, upstream: Upstream, rows: Sequence[ToolRow], actor: str) -> None:
         for start in range(0, len(rows), _WRITTEN_AT_ONCE):
             async with self._database.write(actor) as transaction:
                 for row in rows[start : start + _WRITTEN_AT_ONCE]:
-                    await put_tool(transaction, row)
+                    await (forget_tool if _is_forgotten(row, upstream) else put_tool)(transaction, row)
 
     def _assess(
         self, upstream: Upstream, item: Item, definition: JsonObject, before: ToolRow | None, actor: str
@@ -207,6 +209,13 @@ def _approved(row: ToolRow, actor: str, now: float) -> ToolRow:
 
 def _gone(row: ToolRow) -> ToolRow:
     return row if row.state is ReviewState.MISSING else replace(row, state=ReviewState.MISSING, finding="not served")
+
+
+def _is_forgotten(row: ToolRow, upstream: Upstream) -> bool:
+    """Resources come and go, and a server may invent ever new ones; what no person approved is not kept for long."""
+    if row.state is not ReviewState.MISSING or row.kind not in (Kind.RESOURCE, Kind.TEMPLATE):
+        return False
+    return upstream.trusted or row.approved_digest is None
 
 
 def _refuse_unapprovable(server: str, identifier: ToolId, row: ToolRow | None, digest_seen: str) -> None:

@@ -128,6 +128,17 @@ async def put_tool(transaction: Transaction, row: ToolRow) -> None:
     await transaction.changed("catalog.tool", payload)
 
 
+async def forget_tool(transaction: Transaction, row: ToolRow) -> None:
+    """Remove something on offer and the facts about it; access, grants and a switch on it stay, for when it is back."""
+    if not await _namesake_approved(transaction, row):
+        await _delete_facts(transaction, row)
+    table = schema.tools.c
+    this = (table.server == row.server) & (table.kind == row.kind.value) & (table.name == row.name)
+    await transaction.connection.execute(delete(schema.tools).where(this))
+    payload = {"server": row.server, "kind": row.kind.value, "tool": row.name, "state": ReviewState.MISSING.value}
+    await transaction.changed("catalog.tool", payload)
+
+
 async def follow_switch(transaction: Transaction, object: str) -> None:
     """Make the facts of a server or of something it offers, given by its id, say what its switch says now."""
     server = object.partition(":")[2].partition("/")[0]
@@ -143,9 +154,7 @@ async def follow_switch(transaction: Transaction, object: str) -> None:
 async def forget_server(transaction: Transaction, name: str) -> None:
     """Remove a server, what it offers and the facts about it; access and grants on it stay, and reach nothing."""
     for row in await tools_in(transaction, name):
-        await delete_tuple(transaction, RelationshipTuple(row.id, "server", server_id(name)))
-        for relation in ("enabled", "read_only", "writable"):
-            await delete_tuple(transaction, RelationshipTuple(row.id, relation, _EVERYONE))
+        await _delete_facts(transaction, row)
     await delete_tuple(transaction, RelationshipTuple(server_id(name), "enabled", _EVERYONE))
     await transaction.connection.execute(delete(schema.tools).where(schema.tools.c.server == name))
     await transaction.connection.execute(delete(schema.servers).where(schema.servers.c.name == name))
@@ -171,6 +180,12 @@ async def _set_facts(transaction: Transaction, row: ToolRow) -> None:
     }
     for relation, holds in facts.items():
         await _set_fact(transaction, RelationshipTuple(row.id, relation, _EVERYONE), holds=holds)
+
+
+async def _delete_facts(transaction: Transaction, row: ToolRow) -> None:
+    await delete_tuple(transaction, RelationshipTuple(row.id, "server", server_id(row.server)))
+    for relation in ("enabled", "read_only", "writable"):
+        await delete_tuple(transaction, RelationshipTuple(row.id, relation, _EVERYONE))
 
 
 def _offered() -> Any:

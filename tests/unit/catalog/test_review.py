@@ -286,3 +286,24 @@ async def test_a_removed_server_leaves_no_fact_of_any_kind_behind(desk: Desk) ->
     await desk.review.remove("tickets", "os:me")
     for relation in ("enabled", "read_only", "server"):
         assert await matching(desk.database, relation=relation) == []
+
+
+async def test_a_resource_that_is_gone_is_kept_only_if_a_person_approved_it(desk: Desk) -> None:
+    desk.served.others = EVERY_KIND
+    await desk.review.refresh(TICKETS, "os:me")
+    await desk.approve("tickets://open")
+    desk.served.others = {Kind.RESOURCE: [{"uri": f"tickets://{number}", "name": "new"} for number in range(3)]}
+    findings = await desk.review.refresh(TICKETS, "gateway")
+    assert findings.missing == ("prompt:get", "resource:tickets://open", "template:tickets://{id}")
+    states = await desk.states()
+    assert (states["tickets://open"], "tickets://{id}" in states) == (ReviewState.MISSING, False)
+    desk.served.others = {}
+    await desk.review.refresh(TICKETS, "gateway")
+    assert [name for name in await desk.states() if ":" in name] == ["tickets://open"]
+    desk.served.others = EVERY_KIND
+    await desk.review.refresh(TICKETS, "gateway")
+    assert (await desk.states())["tickets://open"] is ReviewState.APPROVED
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    desk.served.others = {}
+    await desk.review.refresh(replace(TICKETS, trusted=True), "gateway")
+    assert not [row for row in await matching(desk.database, relation="server") if "resource:" in row.object]
