@@ -20,11 +20,12 @@ from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.body import EVENTS, Body, media_type
 from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
-from mcp_gateway.upstream.http import EVENTS, Body, Headers, HttpClient, failure_of, media_type
+from mcp_gateway.upstream.http import Headers, HttpClient, failure_of
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.listening import NotOffered, Offered, Overhear, Wanted
