@@ -111,15 +111,15 @@ class Judge:
     def cell(self, cell: Cell) -> None:
         # A gateway for each start of the suite, so that what one leaves behind cannot help or hurt another.
         folder = self._folder / f"{cell.run.revision}-{cell.upstream}"
+        control = self._controls[cell.run]
         if folder.is_dir():
-            found = read(folder, cell.run)
-        else:
-            try:
-                with through_the_gateway(self._node, folder.with_suffix(".gateway"), cell.upstream) as target:
-                    found = results(self._node, target, cell.run, folder=folder)
-            except (CommandFailed, ProcessFailed, TimeoutError) as exc:
-                found = (Check("the gateway", "starts", "FAILURE", str(exc)),)
-        self._say(cell.name, found, control=self._controls[cell.run])
+            self._say(cell.name, read(folder, cell.run), control=control)
+            return
+        try:
+            with through_the_gateway(self._node, folder.with_suffix(".gateway"), cell.upstream) as target:
+                self._say(cell.name, results(self._node, target, cell.run, folder=folder), control=control)
+        except (CommandFailed, ProcessFailed, TimeoutError) as exc:
+            self._say(cell.name, [Check("the gateway", "starts", "FAILURE", str(exc)[-400:])])
 
     def client(self) -> None:
         self._say(CLIENT, judged_as_a_client(self._node, self._folder / "client"))
@@ -133,7 +133,7 @@ def report(cell: str, verdict: Verdict) -> None:
     counts = verdict.counts()
     print(f"{cell}: {counts['passed']} passed, {counts['failed']} failed, {counts['expected']} expected")
     for check in verdict.failed:
-        print(f"  failed    {check.scenario}:{check.id}  {check.message[:200]}")
+        print(f"  failed    {check.scenario}:{check.id}  {check.message[:400]}")
     for check in verdict.lost:
         print(f"  lost      {check.scenario}:{check.id} passes without the gateway")
     for check in verdict.expected:
