@@ -327,6 +327,11 @@ class Gateway:
         who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience, "name": name}
         await self.journal.event("call.ended", "gateway", request=request_id, reasons=reasons, **who)
 
+    def record_refused(self, request_id: str, principal: Principal, reason: str) -> None:
+        """A request turned away before it was known what it is about, by somebody who is known."""
+        who = {"user": principal.user, "agent": principal.agent, "audience": principal.audience}
+        self.journal.refused(request_id, reason, **who)
+
     def may_ask(self, principal: Principal, called: Called) -> Tool | None:
         """What `called` is for, if its upstream asks while it works on it, as those of the session era do."""
         try:

@@ -24,6 +24,7 @@ MAX_QUESTIONS = 32
 """Of one call, over its whole time."""
 MAX_OPEN = 1_000
 """Of one process, at a time."""
+MAX_OPEN_PER_PRINCIPAL = 128
 _MAX_QUESTION_BYTES = 1_048_576
 _FAREWELL_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 20.0
@@ -88,11 +89,12 @@ def presented(method: str, params: Mapping[str, Any], server: str | None) -> Map
 class Question:
     """One question that waits."""
 
-    __slots__ = ("_answered", "error", "id", "result", "session")
+    __slots__ = ("_answered", "error", "id", "result", "session", "who")
 
-    def __init__(self, session: str) -> None:
+    def __init__(self, session: str, who: tuple[str, str]) -> None:
         self.id = secrets.token_urlsafe(18)
         self.session = session
+        self.who = who
         self.result: Mapping[str, Any] | None = None
         self.error: Mapping[str, Any] | None = None
         self._answered = anyio.Event()
@@ -120,15 +122,17 @@ class Question:
 class Questions:
     """The questions of one process that wait for legacy clients."""
 
-    def __init__(self, limit: int = MAX_OPEN) -> None:
+    def __init__(self, limit: int = MAX_OPEN, per_principal: int = MAX_OPEN_PER_PRINCIPAL) -> None:
         self._limit = limit
+        self._per_principal = per_principal
         self._open: dict[str, Question] = {}
 
-    def put(self, session: str) -> Question:
+    def put(self, session: str, who: tuple[str, str]) -> Question:
         """A new question to `session`; raises Declined when too many wait."""
-        if len(self._open) >= self._limit:
+        of_theirs = sum(question.who == who for question in self._open.values())
+        if len(self._open) >= self._limit or of_theirs >= self._per_principal:
             raise Declined("too many questions are open", jsonrpc=INTERNAL)
-        question = Question(session)
+        question = Question(session, who)
         self._open[question.id] = question
         return question
 
@@ -144,6 +148,12 @@ class Questions:
         question.answer(message)
         return True
 
+    def end(self, session: str) -> None:
+        """The session is over: nobody can answer in it any more."""
+        for question in self._open.values():
+            if question.session == session:
+                question.withdraw()
+
     def __len__(self) -> int:
         return len(self._open)
 
@@ -151,15 +161,23 @@ class Questions:
 class Conversation:
     """What one legacy call asks its client."""
 
-    __slots__ = ("_capabilities", "_count", "_flight", "_open", "_questions", "_reply", "_session", "asked")
+    __slots__ = ("_capabilities", "_count", "_flight", "_open", "_questions", "_reply", "_session", "_who", "asked")
 
     def __init__(
-        self, questions: Questions, reply: Reply, flight: Flight, *, session: str, capabilities: Mapping[str, Any]
+        self,
+        questions: Questions,
+        reply: Reply,
+        flight: Flight,
+        *,
+        session: str,
+        who: tuple[str, str],
+        capabilities: Mapping[str, Any],
     ) -> None:
         self._questions = questions
         self._reply = reply
         self._flight = flight
         self._session = session
+        self._who = who
         self._capabilities = capabilities
         self._open: set[Question] = set()
         self._count = 0
@@ -186,7 +204,7 @@ class Conversation:
     async def _put(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         self._refuse(method, params)
         self._count += 1
-        question = self._questions.put(self._session)
+        question = self._questions.put(self._session, self._who)
         self._open.add(question)
         self._flight.on_leaving(self._leave)
         try:

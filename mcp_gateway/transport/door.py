@@ -69,6 +69,7 @@ async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
         case "DELETE":
             ended = await parts.sessions.delete(headers.get("mcp-session-id"), exchange.principal)
             listening.forget_session(exchange, ended.digest)
+            parts.questions.end(ended.digest)
             await exchange.reply.empty(204)
         case "GET":
             await listening.open_stream(exchange, receive)

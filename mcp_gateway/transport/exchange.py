@@ -222,6 +222,7 @@ class Exchange:
                 self.reply,
                 self.flight,
                 session=request.client_session,
+                who=(self.principal.user, self.principal.agent),
                 capabilities=request.capabilities,
             )
             self.asked = conversation.asked

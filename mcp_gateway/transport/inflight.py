@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
 import anyio
+import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import GatewayError, LimitExceeded
@@ -253,6 +254,8 @@ async def _refuse_each(flights: Iterator[tuple[Flight, Recheckable]]) -> None:
     """One lane; several share `flights`."""
     for flight, request in flights:
         await _refuse_by(flight, request.refused)
+        # Many may be under way, and a decision in this process never waits: others get their turn all the same.
+        await anyio.lowlevel.checkpoint()
 
 
 async def _refuse_by(flight: Flight, check: Callable[[], Awaitable[GatewayError | None]]) -> None:

@@ -61,15 +61,20 @@ class Parking:
         self._tasks.start_soon(call.run, again)
         return await call.next(turn, client)
 
-    async def resume(self, turn: Turn, client: Waiting, state: State, answers: Mapping[str, JsonObject]) -> Answer:
-        """Feed the answers to the call they are for, and wait for what comes next; raises UnknownState.
-
-        The retry is decided and recorded like any request; one that is denied ends the call.
-        """
-        handle = state.parked or ""
+    def taken(self, handle: str) -> ParkedCall:
+        """The call that waits for its client to come back with `handle`, which is spent by that; raises UnknownState."""
         call = self._awaiting.pop(handle, None)
         if call is None:
             raise UnknownState
+        return call
+
+    async def resume(
+        self, turn: Turn, client: Waiting, call: ParkedCall, state: State, answers: Mapping[str, JsonObject]
+    ) -> Answer:
+        """Feed the answers to the call they are for, and wait for what comes next.
+
+        The retry is decided and recorded like any request; one that is denied ends the call.
+        """
         reached = False
 
         async def go_on(_permit: Permit, _caller: Caller) -> Answer:
@@ -82,7 +87,7 @@ class Parking:
             return await turn.make(client, Again({}, item=state.item, began=state.began, forward=go_on))
         except (LimitExceeded, Unavailable):
             if not reached and call.goes_on:
-                self._awaiting[handle] = call  # the client may try again in a moment
+                self.expect(call)  # the client may try again in a moment
             raise
         except BaseException:
             if not reached:

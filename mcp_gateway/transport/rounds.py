@@ -7,13 +7,14 @@ the request is decided and recorded anew, so that what was taken back meanwhile 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import anyio
 
-from mcp_gateway.errors import BadRequest, Declined, UpstreamProtocolError, UpstreamTimeout
+from mcp_gateway.errors import BadRequest, Declined, UnknownState, UpstreamProtocolError, UpstreamTimeout
 from mcp_gateway.model.call import Again, Answer, Era
 from mcp_gateway.model.tool import JsonObject, Tool
 from mcp_gateway.transport.asking import can_be_asked, lacking, outcome_of, presented
@@ -48,12 +49,14 @@ class Rounds:
 
     async def take(self, turn: Turn, client: Client, back: Returned | None) -> Answer:
         """The answer to a modern client that can be asked, or that comes back."""
-        state = self.states.open(turn, back.state) if back is not None and back.state is not None else None
+        state = self._opened(turn, back)
         began = state.began if state is not None else turn.request.id
         if state is not None and back is not None:
             client.answered(_facts(state, back))
             if state.parked is not None:
-                return self._handed(turn, await self.parking.resume(turn, client, state, back.answers), began)
+                with _recorded(turn):
+                    call = self.parking.taken(state.parked)
+                return self._handed(turn, await self.parking.resume(turn, client, call, state, back.answers), began)
         again = None if back is None else _again(state, back)
         item = turn.core.may_ask(turn.principal, turn.called) if can_be_asked(turn.request.capabilities) else None
         if item is not None:
@@ -73,6 +76,12 @@ class Rounds:
                     return answer
             raise UpstreamProtocolError("the upstream asks without end")
         raise UpstreamTimeout("the upstream's questions took too long")
+
+    def _opened(self, turn: Turn, back: Returned | None) -> State | None:
+        if back is None or back.state is None:
+            return None
+        with _recorded(turn):
+            return self.states.open(turn, back.state)
 
     def _handed(self, turn: Turn, answer: Answer, began: str) -> Answer:
         """The questions as a modern client gets them."""
@@ -104,6 +113,16 @@ class Rounds:
         if result.get("requestState") is not None:
             params["requestState"] = result["requestState"]
         return Again(params, item=answer.item.id, began=turn.request.id)
+
+
+@contextmanager
+def _recorded(turn: Turn) -> Generator[None]:
+    """Who tries states of others is seen."""
+    try:
+        yield
+    except UnknownState as exc:
+        turn.core.record_refused(turn.request.id, turn.principal, exc.code)
+        raise
 
 
 async def _all_answers(client: Client, requests: Mapping[str, JsonObject], server: str | None) -> dict[str, Any]:

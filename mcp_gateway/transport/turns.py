@@ -44,6 +44,8 @@ class Core(Protocol):
         self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
     ) -> None: ...
 
+    def record_refused(self, request_id: str, principal: Principal, reason: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:

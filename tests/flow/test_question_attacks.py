@@ -204,6 +204,9 @@ async def test_the_state_of_a_waiting_call_is_good_once_for_its_own_client(stage
     ]
     assert [(tried.status, tried.body["error"]["code"]) for tried in attempts] == [(400, -32602)] * len(attempts)
     assert {tried.reason for tried in attempts} == {"state.invalid"}
+    turned_away = [record for record in await stage.records() if record.get("code") == "state.invalid"]
+    assert len(turned_away) == len(attempts), "and every attempt is on record"
+    assert {str(record["named"]["agent"]) for record in turned_away} == {"agent:local/first", "agent:local/second"}
     again = (await mine.call("question", TWO, **back)).result
     assert again["resultType"] == "input_required"
     assert again["requestState"] != asked["requestState"]

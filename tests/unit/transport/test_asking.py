@@ -30,7 +30,9 @@ class Line:
         self.reply = Reply(self._send, "r-1")
         self.reply.accepts_stream = True
         self.questions = questions
-        self.conversation = Conversation(questions, self.reply, self.flight, session=session, capabilities=capabilities)
+        self.conversation = Conversation(
+            questions, self.reply, self.flight, session=session, who=("mira", "docs"), capabilities=capabilities
+        )
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         self.raw.append(message.get("body", b""))
@@ -182,12 +184,33 @@ async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pyte
     assert leaving.withdrawn == [], "nor told anything"
 
 
+async def test_a_session_that_ends_takes_its_questions_along() -> None:
+    questions = Questions()
+    ending, staying = Line(questions, "ending"), Line(questions, "staying")
+    async with anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            with pytest.raises(Declined):
+                await ending.ask()
+
+        tasks.start_soon(staying.ask)
+        tasks.start_soon(ask)
+        await ending.until_asked()
+        await staying.until_asked()
+        questions.end("ending")
+        with anyio.fail_after(10):
+            while len(questions) > 1:
+                await anyio.sleep(0.001)
+        tasks.cancel_scope.cancel()
+    assert ending.conversation.asked == ["elicitation/create: declined"]
+
+
 async def test_what_cannot_be_asked_is_not_sent() -> None:
     deaf = Line(Questions())
     deaf.reply.accepts_stream = False
     unable = Line(Questions(), capabilities={})
-    full = Line(Questions(0))
-    for line in (deaf, unable, full):
+    full, greedy = Line(Questions(0)), Line(Questions(10, per_principal=0))
+    for line in (deaf, unable, full, greedy):
         with pytest.raises(Declined):
             await line.ask()
         assert line.sent == []

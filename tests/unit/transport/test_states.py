@@ -44,6 +44,9 @@ class Nothing:
     ) -> None:
         raise AssertionError
 
+    def record_refused(self, request_id: str, principal: Principal, reason: str) -> None:
+        raise AssertionError
+
 
 def turn(*, user: str = "mira", agent: str = "docs", audience: str = "http://127.0.0.1/mcp", **changed: Any) -> Turn:
     who = Principal(
