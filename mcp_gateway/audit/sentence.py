@@ -22,6 +22,12 @@ _OUTCOMES = {
     "error": "failed inside the gateway",
 }
 
+_LISTED = {
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resource templates",
+}
+
 
 def sentence(record: Record) -> str:
     """`2026-12-03 10:15:02Z Mira through docs-assistant …`; never fails on a record it does not know."""
@@ -31,17 +37,26 @@ def sentence(record: Record) -> str:
 def _what(record: Record) -> str:
     match record.get("kind"):
         case "intent":
-            return f"{_who(record)} is let through to {record.get('tool')} ({_why(record)})"
+            return f"{_who(record)} is let through to {_use(record)} ({_why(record)})"
         case "outcome":
-            return f"{_who(record)}: {record.get('tool')} {_ended(record)}{_took(record)}"
+            return f"{_who(record)}: {_use(record)} {_ended(record)}{_took(record)}"
         case "decision":
-            return f"{_who(record)}: {record.get('tool') or record.get('verb')} {_ended(record)} ({_why(record)})"
+            return f"{_who(record)}: {_use(record)} {_ended(record)} ({_why(record)})"
         case "list":
-            return f"{_who(record)} was shown {record.get('count')} tools at {record.get('audience')}"
+            shown = _LISTED.get(str(record.get("verb")), "tools")
+            return f"{_who(record)} was shown {record.get('count')} {shown} at {record.get('audience')}"
         case "refused":
             return _turned_away(record)
         case kind:
             return f"{record.get('actor', 'somebody')} {kind}{_named(record)}"
+
+
+def _use(record: Record) -> str:
+    """The tool that was called; of everything else also by which method."""
+    tool, verb = record.get("tool"), record.get("verb")
+    if not tool:
+        return str(verb)
+    return str(tool) if verb in (None, "tools/call") else f"{verb} {tool}"
 
 
 def _who(record: Record) -> str:

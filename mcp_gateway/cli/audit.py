@@ -18,6 +18,8 @@ from mcp_gateway.storage.data_dir import DataDir
 
 app = typer.Typer(help="Read what happened.", no_args_is_help=True)
 
+_OFFERED = ("tool:", "prompt:", "resource:")
+
 
 @plain_command(app, "tail")
 def tail(
@@ -26,7 +28,9 @@ def tail(
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as records are written.")] = False,
     user: Annotated[str | None, typer.Option("--user", help="Only of this user.")] = None,
     agent: Annotated[str | None, typer.Option("--agent", help="Only of this agent.")] = None,
-    tool: Annotated[str | None, typer.Option("--tool", help="Only of this tool: SERVER/NAME.")] = None,
+    tool: Annotated[
+        str | None, typer.Option("--tool", help="Only of this tool, SERVER/NAME; or prompt:…, resource:….")
+    ] = None,
     effect: Annotated[str | None, typer.Option("--effect", help="allow or deny.")] = None,
     kind: Annotated[
         str | None, typer.Option("--kind", help="intent, outcome, decision, list, access.added, ...")
@@ -36,7 +40,7 @@ def tail(
     wanted = Wanted(
         user=arguments.user(user) if user else None,
         agent=arguments.agent(agent) if agent else None,
-        tool=arguments.thing(f"tool:{tool.removeprefix('tool:')}") if tool else None,
+        tool=arguments.thing(tool if tool.startswith(_OFFERED) else f"tool:{tool}") if tool else None,
         effect=effect,
         kind=kind,
     )

@@ -35,8 +35,33 @@ async def test_a_day_reads_like_a_story(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        ({"kind": "list", "verb": "prompts/list", "count": 3}, "was shown 3 prompts"),
+        ({"kind": "list", "verb": "resources/templates/list", "count": 0}, "was shown 0 resource templates"),
+        ({"kind": "intent", "verb": "prompts/get", "tool": "prompt:a/b"}, "is let through to prompts/get prompt:a/b"),
+        (
+            {"kind": "outcome", "verb": "resources/read", "tool": "resource:a/b", "outcome": "ok"},
+            "resources/read resource:a/b succeeded",
+        ),
+        ({"kind": "decision", "verb": "prompts/get", "outcome": "denied"}, "prompts/get was denied"),
+    ],
+)
+def test_what_was_done_with_a_prompt_or_resource_is_told(record: dict[str, Any], told: str) -> None:
+    assert told in sentence({"at": 0, **record})
+
+
+@pytest.mark.parametrize(
     "record",
-    [{}, {"kind": "outcome"}, {"kind": "decision"}, {"kind": "list"}, {"kind": "refused"}, {"kind": "new.thing"}],
+    [
+        {},
+        {"kind": "outcome"},
+        {"kind": "outcome", "tool": ["x"], "verb": {}},
+        {"kind": "decision"},
+        {"kind": "list"},
+        {"kind": "refused"},
+        {"kind": "new.thing"},
+    ],
 )
 def test_a_record_with_little_in_it_still_makes_a_sentence(record: dict[str, Any]) -> None:
     assert sentence(record)
