@@ -105,15 +105,15 @@ class HttpClient:
         """A request need not wait for a name to be resolved."""
         return self._client is not None
 
-    async def post(
+    def post(
         self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]], *, patience: float = 0.0
-    ) -> T:
+    ) -> Awaitable[T]:
         """POST `body` and let `consume` read the answer; leaving early closes the request.
 
         `patience` is added to the upstream's deadline for who watches over the request himself.
         """
         seconds = self._timeout.total_seconds() + patience if patience else None
-        return await self._exchange("POST", self._url, headers, body, seconds, consume)
+        return self._exchange("POST", self._url, headers, body, seconds, consume)
 
     @asynccontextmanager
     async def stream(self, headers: Headers, *, patience: float = 0.0) -> AsyncGenerator[Response, None]:
