@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
@@ -30,6 +31,7 @@ _MAX_ERROR_TEXT = 4_000
 _MAX_RETRY_AFTER = 40
 _HIDDEN = b"[credential]"
 _TEXTS = frozenset({"application/javascript", "application/x-ndjson", "application/xml", "application/yaml"})
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
 _LATIN = frozenset({"iso-8859-1", "latin1", "us-ascii", "windows-1252"})
 
 
@@ -73,9 +75,10 @@ class Reading:
             return _of({"type": "text", "text": _decoded(data, response)})
         encoded = base64.b64encode(data).decode()
         family = kind.partition("/")[0]
-        if family in ("image", "audio"):
+        known = _MEDIA_TYPE.fullmatch(kind) is not None
+        if known and family in ("image", "audio"):
             return _of({"type": family, "data": encoded, "mimeType": kind})
-        blob = {"uri": self._uri, "blob": encoded, "mimeType": kind or "application/octet-stream"}
+        blob = {"uri": self._uri, "blob": encoded, "mimeType": kind if known else "application/octet-stream"}
         return _of({"type": "resource", "resource": blob})
 
     def _without_secrets(self, data: bytes) -> bytes:

@@ -41,7 +41,7 @@ class Place(_Strict):
 
 class Body(_Strict):
     argument: str
-    type: Literal["application/json", "application/x-www-form-urlencoded"]
+    type: str = Field(pattern=r"^application/([a-z0-9.-]+\+)?json$|^application/x-www-form-urlencoded$")
 
 
 class Binding(_Strict):

@@ -6,6 +6,7 @@ does not count: every request goes to the registry entry's origin, at addresses 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mcp_gateway.model.tool import JsonObject, Kind, OpenApiTransport, Tool, Ups
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.credentials import Credential, Credentials
+from mcp_gateway.upstream.envelope import METHOD_NOT_FOUND
 from mcp_gateway.upstream.http import HttpClient
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
@@ -32,6 +34,8 @@ from mcp_gateway.upstream.openapi.source import Source
 
 _FIXED = (("accept", "application/json, text/*;q=0.8, */*;q=0.5"),)
 _MAX_KEPT = 20_000
+_SHORTEST = 4
+"""Of a secret that can be told from other text."""
 
 
 class OpenApiLink:
@@ -53,6 +57,7 @@ class OpenApiLink:
         self._source = Source(transport, resolve=resolve, limits=limits)
         self._bindings: dict[tuple[str, str], Binding] = {}
         self._read: tuple[bytes, Hello, tuple[JsonObject, ...]] | None = None
+        """Digest of the document, and what it says."""
 
     @property
     def bounded(self) -> bool:
@@ -65,7 +70,8 @@ class OpenApiLink:
 
     async def call(self, permit: Permit, _caller: Caller) -> Answer:
         if permit.tool.kind is not Kind.TOOL or permit.method != "tools/call":
-            raise UpstreamProtocolError("an API has tools and nothing else")
+            error = {"code": METHOD_NOT_FOUND, "message": "an API has tools and nothing else"}
+            return Answer(result=None, error=error, era=Era.MODERN)
         credential = self._credentials.current()
         headers, queries = self._shown(credential)
         request = outgoing(
@@ -106,8 +112,10 @@ class OpenApiLink:
     async def _described(self) -> tuple[Hello, tuple[JsonObject, ...]]:
         """The document as it is now."""
         data = await self._source.fetched(self._credentials.current())
-        if self._read is None or self._read[0] != data:
-            self._read = (data, *await anyio.to_thread.run_sync(self._understood, data))
+        seen = hashlib.sha256(data).digest()
+        if self._read is None or self._read[0] != seen:
+            # Who waits no longer than the deadline leaves the thread to come to its bounded end alone.
+            self._read = (seen, *await anyio.to_thread.run_sync(self._understood, data, abandon_on_cancel=True))
         return self._read[1:]
 
     def _understood(self, data: bytes) -> tuple[Hello, tuple[JsonObject, ...]]:
@@ -144,6 +152,6 @@ def _taken(transport: OpenApiTransport) -> Taken:
 
 
 def _secrets(credential: Credential) -> list[str]:
-    """Every value, and what stands after its scheme: `Bearer abc` also as `abc`."""
+    """Every value, and what stands after its scheme: `Bearer abcd` also as `abcd`."""
     values = [value for _, value in credential.headers]
-    return [*values, *(value.partition(" ")[2] for value in values if len(value.partition(" ")[2]) >= 8)]
+    return [text for text in (*values, *(value.partition(" ")[2] for value in values)) if len(text) >= _SHORTEST]

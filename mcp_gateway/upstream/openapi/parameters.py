@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from mcp_gateway.upstream.openapi.binding import FORM_BODY, JSON_BODY, Body, Place, Style
 from mcp_gateway.upstream.openapi.document import Document, Flaw, Object, a_list, a_text, an_object, below
@@ -23,6 +23,7 @@ _OURS = re.compile(
     r"|x-real-ip|x-rewrite-.*"
 )
 """What they would change is how the request is carried, who sends it, or which request it is."""
+_KIND_OF_JSON = re.compile(r"application/[a-z0-9.-]+\+json")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_ARGUMENT = 64
@@ -142,15 +143,12 @@ class Reader:
         return self._schemas.translated(media.get("schema", {}), below(pointer, JSON_BODY, "schema"))
 
 
-def _body_type(
-    content: Object, pointer: str
-) -> tuple[Literal["application/json", "application/x-www-form-urlencoded"], str]:
-    """JSON if the API takes it, else a form; and the name it has in the document."""
+def _body_type(content: Object, pointer: str) -> tuple[str, str]:
+    """JSON if the API takes it, or a kind of JSON, else a form; and the name it has in the document."""
     kinds = {name.partition(";")[0].strip().lower(): name for name in content}
-    if JSON_BODY in kinds:
-        return JSON_BODY, kinds[JSON_BODY]
-    if FORM_BODY in kinds:
-        return FORM_BODY, kinds[FORM_BODY]
+    for kind in (JSON_BODY, *filter(_KIND_OF_JSON.fullmatch, kinds), FORM_BODY):
+        if kind in kinds:
+            return kind, kinds[kind]
     if any(kind.startswith("multipart/") for kind in kinds):
         raise Flaw("multipart bodies (uploads) are not supported", pointer)
     raise Flaw("only bodies of application/json and application/x-www-form-urlencoded are supported", pointer)

@@ -219,6 +219,15 @@ async def test_what_was_reviewed_is_what_is_sent_though_the_document_is_gone(tmp
     assert api.seen[-1].target == "/notes/n"
 
 
+async def test_what_is_no_tool_is_not_there(tmp_path: Path) -> None:
+    async with running_api() as api, Upstreams(tmp_path) as upstreams:
+        entry = api.entry()
+        upstreams.configure([entry])
+        permit = permit_for(entry, "x", method="resources/read", params={"uri": "x:y"})
+        found = await upstreams.forward(permit, Heard())
+    assert found.error is not None and found.error["code"] == -32601
+
+
 async def test_a_definition_that_no_document_made_is_not_called(tmp_path: Path) -> None:
     async with running_api() as api, Upstreams(tmp_path) as upstreams:
         entry = api.entry()

@@ -181,6 +181,20 @@ def test_what_cannot_be_called_is_a_tool_with_a_finding(
     assert tool["inputSchema"] == {"type": "object"}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "sent"),
+    [
+        (["text/xml", "application/json; charset=utf-8"], "application/json"),
+        (["application/merge-patch+json"], "application/merge-patch+json"),
+        (["application/x-www-form-urlencoded", "multipart/form-data"], "application/x-www-form-urlencoded"),
+    ],
+)
+def test_a_body_is_sent_as_the_kind_of_json_the_api_takes_or_as_a_form(kinds: list[str], sent: str) -> None:
+    content = {kind: {"schema": {"type": "object"}} for kind in kinds}
+    body = bound(one({"requestBody": {"content": content}}, method="patch")).body
+    assert body is not None and body.type == sent
+
+
 def test_one_unusable_operation_does_not_hide_the_others() -> None:
     found = made({"/a": {"post": {"requestBody": {"content": BAD_BODY}}, "get": {}}})
     assert {name: unusable(tool) is None for name, tool in found.items()} == {"get_a": True, "post_a": False}
