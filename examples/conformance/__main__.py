@@ -15,7 +15,13 @@ def main() -> None:
     parser.add_argument("--era", choices=["both", "modern", "legacy"], default="both")
     options = parser.parse_args()
     uvicorn.run(
-        make_app(options.era), host="127.0.0.1", port=options.port, log_level="warning", timeout_graceful_shutdown=2
+        make_app(options.era),
+        host="127.0.0.1",
+        port=options.port,
+        # It strips the white space around header values, which the suite sends, however it arrives.
+        http="h11",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
     )
 
 
