@@ -932,6 +932,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_api_events.py::test_a_change_by_another_process_reaches_those_who_know_the_server",
     ),
     Promise(
+        "Prompts and resources are found by their kind and by their id.",
+        "docs: the first-party API",
+        "flow/test_api.py::test_prompts_and_resources_are_found_by_their_kind_and_by_their_id",
+    ),
+    Promise(
         "Decisions are told to their user and to auditors.",
         "OpenAPI: /api/v1/events",
         "flow/test_api_events.py::test_decisions_are_told_to_their_user_and_to_auditors",
@@ -1035,6 +1040,11 @@ PROMISES: tuple[Promise, ...] = (
         "A state that changes shows on the next look.",
         "README: the catalog page",
         "flow/test_catalog_pages.py::test_a_state_that_changes_shows_on_the_next_look",
+    ),
+    Promise(
+        "Prompts and resources stand beside the tools of their server.",
+        "docs: the catalog pages",
+        "flow/test_catalog_pages.py::test_prompts_and_resources_stand_beside_the_tools_of_their_server",
     ),
     Promise(
         "A session is one principals and ends for good.",

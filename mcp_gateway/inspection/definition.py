@@ -66,7 +66,8 @@ def _of_kind(definition: JsonObject, kind: Kind) -> tuple[Parameter, ...]:
     if kind is Kind.TOOL:
         return _parameters(_object(definition.get("inputSchema")))
     if kind is Kind.PROMPT:
-        return _required_first(map(_argument, map(_object, _array(definition.get("arguments"))[:_MAX_PARAMETERS])))
+        said = map(_argument, map(_object, _array(definition.get("arguments"))[:_MAX_PARAMETERS]))
+        return _required_first(argument for argument in said if argument.name)
     text = definition.get("uriTemplate")
     names = variables(text) if kind is Kind.TEMPLATE and isinstance(text, str) else ()
     return tuple(Parameter(one_line(name, MAX_NAME), "string", required=False, description="") for name in names)

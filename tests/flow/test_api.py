@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -14,7 +15,7 @@ from mcp_gateway.audit import Wanted
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.inspection import Filter, OsUser
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
-from mcp_gateway.model.tool import ReviewState, Risk
+from mcp_gateway.model.tool import Kind, ReviewState, Risk
 from tests.support.first_party import (
     BEARER,
     DESTRUCTIVE,
@@ -318,3 +319,34 @@ async def test_a_new_risk_counts_at_once(door: FirstParty) -> None:
     await door.put_tool("vault", "secret_peek", Risk.READ)
     await door.relate("user:local/mira", "reader", "server:vault")
     assert await names(door, "mira", server="vault") == ["secret_get", "secret_peek"]
+
+
+async def offer_more(door: FirstParty) -> None:
+    """A prompt and a template that Mira may use, and a resource that waits."""
+    arguments = [{"name": "tone"}, {"name": "id", "required": True, "description": "Which ticket."}]
+    await door.put_tool("tickets", "ticket_get", Risk.READ, kind=Kind.PROMPT, title="Summarise", arguments=arguments)
+    await door.put_tool("tickets", "ticket://{id}{?part}", Risk.READ, kind=Kind.TEMPLATE, title="One ticket")
+    waiting = ReviewState.PENDING
+    await door.put_tool("tickets", "ticket://open", Risk.READ, kind=Kind.RESOURCE, title="Open ones", state=waiting)
+
+
+async def test_prompts_and_resources_are_found_by_their_kind_and_by_their_id(door: FirstParty) -> None:
+    await offer_more(door)
+    assert await names(door, "mira") == ["ticket_get"], "without a kind there are tools"
+    [prompt] = (await get(door, "mira", "/tools", kind="prompt")).json()["tools"]
+    assert (prompt["id"], prompt["kind"], prompt["title"]) == ("prompt:tickets/ticket_get", "prompt", "Summarise")
+    assert [(one["name"], one["required"]) for one in prompt["parameters"]] == [("id", True), ("tone", False)]
+    [template] = (await get(door, "mira", "/tools", kind="template")).json()["tools"]
+    assert (template["exposed"], template["title"]) == ("tickets+ticket://{id}{?part}", "One ticket")
+    assert [one["name"] for one in template["parameters"]] == ["id", "part"]
+    assert (await get(door, "mira", "/tools", kind="resource")).json()["tools"] == []
+    [waiting] = (await get(door, "ana", "/tools", kind="resource")).json()["tools"]
+    assert (waiting["state"], waiting["callable"]) == ("pending", False)
+    found = await get(door, "mira", "/prompts/tickets/ticket_get")
+    assert found.json()["tool"] == prompt
+    found = await get(door, "mira", "/resources/tickets/" + quote("ticket%3A%2F%2F{id}{?part}", safe=""))
+    assert found.json()["tool"] == template
+    hidden = await get(door, "mira", "/resources/tickets/" + quote("ticket%3A%2F%2Fopen", safe=""))
+    assert (hidden.status_code, hidden.json()["reason"]) == (404, "tool.unavailable")
+    [tickets] = (await get(door, "mira", "/servers")).json()
+    assert (tickets["tools"], tickets["prompts"], tickets["resources"], tickets["waiting"]) == (1, 1, 1, 0)

@@ -13,7 +13,7 @@ import pytest
 
 from mcp_gateway.api.snippets import snippets
 from mcp_gateway.inspection import Inspection
-from mcp_gateway.model.tool import ReviewState, Risk
+from mcp_gateway.model.tool import Kind, ReviewState, Risk
 from tests.support.first_party import FirstParty, two_servers
 
 pytestmark = pytest.mark.anyio
@@ -187,3 +187,21 @@ async def test_an_error_nobody_foresaw_shows_its_request_id_and_nothing_else(
 async def test_a_state_that_changes_shows_on_the_next_look(door: FirstParty) -> None:
     await door.put_tool("tickets", "ticket_get", Risk.READ, state=ReviewState.CHANGED)
     assert listed((await get(door, "mira", "/catalog")).text) == []
+
+
+async def test_prompts_and_resources_stand_beside_the_tools_of_their_server(door: FirstParty) -> None:
+    await door.put_tool("tickets", "triage", Risk.READ, kind=Kind.PROMPT, arguments=[{"name": "id", "required": True}])
+    await door.put_tool(
+        "tickets", "ticket://{id}", Risk.READ, kind=Kind.TEMPLATE, title="<b>One</b>", state=ReviewState.PENDING
+    )
+    page = (await get(door, "ana", "/catalog?server=tickets")).text
+    assert "6 tools, 1 prompt, 1 resource" in page and "8 found" in page
+    only = (await get(door, "ana", "/catalog?kind=prompt")).text
+    assert "1 found" in only and listed(only) == []
+    [prompt] = re.findall(r'<a href="(/catalog/prompts/[^"]+)"', only)
+    shown = (await get(door, "ana", prompt)).text
+    assert "tickets__triage" in shown and "string, required" in shown
+    [template] = re.findall(r'<a href="(/catalog/resources/[^"]+)"', page)
+    shown = (await get(door, "ana", unescape(template))).text
+    assert "tickets+ticket://{id}" in shown and "&lt;b&gt;One" in shown and "Nobody can read it as it stands" in shown
+    assert (await get(door, "ana", "/catalog/secrets/tickets/triage")).status_code == 404

@@ -19,12 +19,13 @@ from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load
 from mcp_gateway.authserver import Users
 from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.catalog.index import digest
+from mcp_gateway.catalog.offers import NAME_FIELD
 from mcp_gateway.catalog.review import Served
 from mcp_gateway.errors import Unauthenticated
 from mcp_gateway.inspection import EventBoard, Inspection
 from mcp_gateway.model.ids import user_id
 from mcp_gateway.model.principal import Person
-from mcp_gateway.model.tool import HttpTransport, ResourceRule, ReviewState, Risk, ToolPolicy, Upstream
+from mcp_gateway.model.tool import HttpTransport, Kind, ResourceRule, ReviewState, Risk, ToolPolicy, Upstream
 from mcp_gateway.storage import ChangeFeed, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, put_server, put_tool
 from mcp_gateway.storage.database import migrate
@@ -100,9 +101,10 @@ def tool_row(
     *,
     state: ReviewState = ReviewState.APPROVED,
     finding: str | None = None,
+    kind: Kind = Kind.TOOL,
     **definition: Any,
 ) -> ToolRow:
-    whole = {"name": name, "inputSchema": {"type": "object"}, **definition}
+    whole = {**({"inputSchema": {"type": "object"}} if kind is Kind.TOOL else {}), NAME_FIELD[kind]: name, **definition}
     approved = state is ReviewState.APPROVED
     return ToolRow(
         server=server,
@@ -116,6 +118,7 @@ def tool_row(
         approved_at=1_790_000_000.0 if approved else None,
         finding=finding,
         first_seen_at=1_780_000_000.0,
+        kind=kind,
     )
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_gateway.inspection.definition import MAX_DESCRIPTION, Parameter, describe, one_line, readable
+from mcp_gateway.model.tool import Kind
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,13 @@ def test_any_definition_at_all_can_be_described(definition: dict[str, Any]) -> N
 def test_the_title_falls_back_to_the_annotation() -> None:
     assert describe({"annotations": {"title": "Read\na ticket"}}).title == "Read a ticket"
     assert describe({"title": "One", "annotations": {"title": "Two"}}).title == "One"
+
+
+def test_a_prompt_takes_its_arguments_and_a_template_its_variables() -> None:
+    arguments = [{"name": "b"}, {"name": "a\u202e", "required": True, "description": "which"}, "odd", {"required": 1}]
+    prompt = describe({"name": "p", "title": "P", "arguments": arguments}, Kind.PROMPT)
+    assert [(one.name, one.required) for one in prompt.parameters] == [("a", True), ("b", False)]
+    template = describe({"uriTemplate": "x://{id}{?q}", "name": "One"}, Kind.TEMPLATE)
+    assert (template.title, [one.name for one in template.parameters]) == ("One", ["id", "q"])
+    assert describe({"uriTemplate": "{", "arguments": 7}, Kind.TEMPLATE).parameters == ()
+    assert describe({"uri": "x://a", "name": "A", "title": "B"}, Kind.RESOURCE).title == "B"
