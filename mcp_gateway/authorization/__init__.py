@@ -7,6 +7,7 @@ from mcp_gateway.authorization.engine.model import Model, compile_gateway_model,
 from mcp_gateway.authorization.explain import Asked, Explanation, Finding
 from mcp_gateway.authorization.explaining import Memberships, Visible
 from mcp_gateway.authorization.judge import needed_scope, public_code, within_scope
+from mcp_gateway.authorization.kinds import ungoverned
 from mcp_gateway.authorization.relationships import Answers, Held, InContext, Legs, Listed, Relationships
 from mcp_gateway.authorization.remedies import access_command
 from mcp_gateway.authorization.resources import Unidentified, identify
@@ -34,5 +35,6 @@ __all__ = [
     "load_model",
     "needed_scope",
     "public_code",
+    "ungoverned",
     "within_scope",
 ]

@@ -62,6 +62,11 @@ def is_modelled(legs: LegsOf, kind: Kind) -> bool:
     return kind is Kind.TOOL or is_kept_by(legs, GOVERNED[kind])
 
 
+def ungoverned(legs: LegsOf) -> tuple[str, ...]:
+    """The types of which the model lets nothing through."""
+    return tuple(rule.type for rule in (PROMPT, RESOURCE) if not is_kept_by(legs, rule))
+
+
 def by_rule(tools: Sequence[Tool]) -> Iterator[tuple[Governed, Sequence[Tool]]]:
     """`tools` by the rule that governs them; mostly all by one."""
     if not tools:

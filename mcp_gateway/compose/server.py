@@ -14,6 +14,7 @@ import anyio.to_thread
 from starlette.routing import BaseRoute, Mount
 
 from mcp_gateway import api, protocol
+from mcp_gateway.authorization import ungoverned
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
@@ -133,6 +134,12 @@ def _upkeep(made: Office) -> Upkeep:
             made.vocabulary.model = model
         if book.book_id != made.authorization.book.book_id:
             made.authorization.adopt_rules(book)
+        denied = ungoverned(model.legs)
+        if denied:
+            _log.warning(
+                "the relationship model does not govern %ss: each is denied; see mcp-gateway policy validate",
+                "s and ".join(denied),
+            )
         only_observed = observed(book, upstreams)
         if only_observed:
             _log.warning(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, compile_gateway_model, public_code
-from mcp_gateway.authorization.kinds import GOVERNED, is_modelled
+from mcp_gateway.authorization.kinds import GOVERNED, is_modelled, ungoverned
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.decision import Reason, deny
 from mcp_gateway.model.principal import Person
@@ -236,3 +236,5 @@ def test_a_model_whose_prompts_any_agent_may_get_is_refused() -> None:
 
 def test_the_gateway_s_own_model_governs_every_kind() -> None:
     assert all(is_modelled(MODEL.legs, kind) for kind in Kind)
+    assert ungoverned(MODEL.legs) == ()
+    assert ungoverned(_only_tools().legs) == ("prompt", "resource")
