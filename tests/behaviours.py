@@ -1137,6 +1137,31 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_listening.py::test_a_gateway_that_stops_ends_its_streams_as_they_should_end",
     ),
     Promise(
+        "A change of the upstream reaches who watches and may read, decided at that moment.",
+        "MCP 2026-07-28 server/resources; protocol.md §4.5",
+        "flow/test_watching.py::test_a_change_of_the_upstream_reaches_who_watches_and_may_read",
+    ),
+    Promise(
+        "A new tool of a trusted upstream is listed and told of.",
+        "MCP 2026-07-28 server/tools",
+        "flow/test_watching.py::test_a_new_tool_of_a_trusted_upstream_is_listed_and_told_of",
+    ),
+    Promise(
+        "What waits for review is not told of.",
+        "design §1: catalog and its review state",
+        "flow/test_watching.py::test_what_waits_for_review_is_not_told_of",
+    ),
+    Promise(
+        "A session watches resources by the names of the endpoint of all servers.",
+        "MCP 2025-11-25 server/resources",
+        "flow/test_watching.py::test_a_session_watches_resources_by_the_names_of_all_servers",
+    ),
+    Promise(
+        "What an upstream says too often is looked at now and then.",
+        "design §10: others unaffected",
+        "flow/test_watching.py::test_what_an_upstream_says_too_often_is_looked_at_now_and_then",
+    ),
+    Promise(
         "The list holds exactly what may be called.",
         "README: the walk of a call",
         "flow/test_governed_calls.py::test_the_list_holds_exactly_what_may_be_called",
