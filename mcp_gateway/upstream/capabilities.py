@@ -8,6 +8,7 @@ each is one more session.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
@@ -20,34 +21,36 @@ Capabilities: TypeAlias = Mapping[str, Any]
 TASKS = "io.modelcontextprotocol/tasks"
 UI = "io.modelcontextprotocol/ui"
 _UI_SETTINGS = {"mimeTypes": ["text/html;profile=mcp-app"]}
-_KINDS: Mapping[str, tuple[str, ...]] = {"elicitation": ("form", "url"), "sampling": ("tools", "context"), "roots": ()}
-"""What can be asked, and the parts of it that are declared one by one."""
+_BITS = (
+    ("elicitation", 1, (("form", 2), ("url", 4))),
+    ("sampling", 8, (("tools", 16), ("context", 32))),
+    ("roots", 64, ()),
+)
+"""What can be asked, the parts of it that are declared one by one, and their place in a set."""
 _KIND_OF = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 
 NOTHING: Capabilities = MappingProxyType({})
-EVERYTHING: Capabilities = MappingProxyType(
-    {**{kind: {part: {} for part in parts} for kind, parts in _KINDS.items()}, "extensions": {UI: _UI_SETTINGS}}
-)
+_ALL: dict[str, Any] = {kind: {part: {} for part, _ in parts} for kind, _, parts in _BITS}
+EVERYTHING: Capabilities = MappingProxyType({**_ALL, "extensions": {UI: _UI_SETTINGS}})
 """For listing: some servers offer less to a client that declares less, and the catalog is one for all clients."""
 
 
 def for_modern(said: Capabilities, client: Era) -> Capabilities:
     """With every request; `said` is what the client declared."""
-    told = _questions(said)
-    extensions = _object(said.get("extensions"))
+    found = _questions(_set_of(said))
+    extensions = said.get("extensions")
+    if not isinstance(extensions, dict) or not extensions:
+        return found
+    passed = cast("dict[str, Any]", extensions)
     if client is not Era.MODERN:
-        extensions = {name: settings for name, settings in extensions.items() if name != TASKS}
-    if extensions:
-        told["extensions"] = extensions
-    return told
+        passed = {name: settings for name, settings in passed.items() if name != TASKS}
+    return {**found, "extensions": passed} if passed else found
 
 
 def for_legacy(said: Capabilities) -> str:
     """With `initialize`: JSON that is equal for equal sets, empty for none; few sets whatever clients say."""
-    told = _questions(said)
-    if UI in _object(said.get("extensions")):
-        told["extensions"] = {UI: _UI_SETTINGS}
-    return orjson.dumps(told).decode() if told else ""
+    extensions = said.get("extensions")
+    return _as_json(_set_of(said), with_ui=isinstance(extensions, dict) and UI in extensions)
 
 
 def told(capabilities: str) -> Capabilities:
@@ -73,13 +76,33 @@ def _may_elicit(parts: Mapping[str, Any], mode: object) -> bool:
     return mode in parts if isinstance(mode, str) and parts else mode == "form"
 
 
-def _questions(said: Capabilities) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for kind, parts in _KINDS.items():
-        if isinstance(said.get(kind), Mapping):
-            found[kind] = {part: {} for part in parts if isinstance(said[kind].get(part), Mapping)}
+def _set_of(said: Capabilities) -> int:
+    """What can be asked, one bit each: there are few sets, and a call is not to build one anew."""
+    found = 0
+    for kind, bit, parts in _BITS:
+        declared = said.get(kind)
+        if isinstance(declared, dict):
+            found |= bit
+            if declared:
+                fields = cast("dict[str, Any]", declared)
+                for part, part_bit in parts:
+                    if isinstance(fields.get(part), dict):
+                        found |= part_bit
     return found
 
 
+@cache
+def _questions(chosen: int) -> Capabilities:
+    return {kind: {part: {} for part, one in parts if chosen & one} for kind, bit, parts in _BITS if chosen & bit}
+
+
+@cache
+def _as_json(chosen: int, *, with_ui: bool) -> str:
+    found = dict(_questions(chosen))
+    if with_ui:
+        found["extensions"] = {UI: _UI_SETTINGS}
+    return orjson.dumps(found).decode() if found else ""
+
+
 def _object(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else NOTHING
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else NOTHING
