@@ -5,9 +5,10 @@ What is asked, and what becomes of the answers, is the same in both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import anyio
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
@@ -36,9 +37,27 @@ async def answered(
         answer = play(given)
         if not isinstance(answer, types.InputRequiredResult):
             return answer
-        responses = {key: await _ask(ctx, wanted) for key, wanted in (answer.input_requests or {}).items()}
+        responses = await _ask_all(ctx, answer.input_requests or {})
         given = given.model_copy(update={"input_responses": responses, "request_state": answer.request_state})
     raise MCPError(code=types.INTERNAL_ERROR, message="The client's answers are not what was asked for")
+
+
+async def _ask_all(
+    ctx: ServerRequestContext, wanted: Mapping[str, types.InputRequest]
+) -> dict[str, types.InputResponse]:
+    """At once: they belong together, and a client may show them together."""
+    responses: dict[str, types.InputResponse] = {}
+
+    async def ask(key: str, request: types.InputRequest) -> None:
+        responses[key] = await _ask(ctx, request)
+
+    try:
+        async with anyio.create_task_group() as asking:
+            for key, request in wanted.items():
+                asking.start_soon(ask, key, request)
+    except* MCPError as refused:
+        raise refused.exceptions[0] from refused
+    return responses
 
 
 async def _ask(ctx: ServerRequestContext, wanted: types.InputRequest) -> types.InputResponse:

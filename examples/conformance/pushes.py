@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from examples.conformance.asking import answered
-from examples.conformance.rounds import by_elicitation, done
+from examples.conformance.rounds import by_elicitation, by_question, done
 
 _STEP_SECONDS = 0.05
 _LOG_LEVEL = "io.modelcontextprotocol/logLevel"
@@ -51,7 +51,12 @@ async def reconnection(ctx: ServerRequestContext) -> types.CallToolResult:
     return done("Reconnection test completed")
 
 
-def missing_capability(ctx: ServerRequestContext) -> types.CallToolResult:
+async def missing_capability(
+    ctx: ServerRequestContext, given: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult:
+    """The modern era has an error for it; a legacy server asks, and is told that it cannot."""
+    if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        return await answered(ctx, given, by_question)
     able = ctx.session.client_capabilities or types.ClientCapabilities()
     if able.sampling is None:
         required = types.ClientCapabilities(sampling=types.SamplingCapability())

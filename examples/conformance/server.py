@@ -102,7 +102,7 @@ class Fixtures:
             case "test_reconnection":
                 return await pushes.reconnection(ctx)
             case "test_missing_capability":
-                return pushes.missing_capability(ctx)
+                return await pushes.missing_capability(ctx, params)
             case "test_streaming_elicitation":
                 return await pushes.streaming_elicitation(ctx, params)
             case "test_input_required_result_capabilities":
