@@ -886,6 +886,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_item_rights.py::test_recorded_reads_and_gets_are_judged_again_under_another_model",
     ),
     Promise(
+        "An own model without prompts serves tools, and prompts come with the model that governs them.",
+        "design: authorization, the model is the installation's",
+        "flow/test_item_rights.py::test_an_own_model_without_prompts_serves_tools_and_prompts_come_with_the_model_that_governs_them",
+    ),
+    Promise(
         "What is observed is reported before it is enforced.",
         "README: change a policy",
         "flow/test_policy_changes.py::test_what_is_observed_is_reported_before_it_is_enforced",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Generator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from anyio import to_thread
@@ -34,16 +36,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
+def entry() -> Generator[str]:
+    """The registry's, of a server with prompts, resources and templates."""
     port = free_port()
     command = [sys.executable, "-m", "examples.conformance", "--port", str(port)]
     with running(command, ready=listening(port), seconds=30):
-        gateway = install(
-            tmp_path_factory.mktemp("items"), registry={"one": http_entry("one", f"http://127.0.0.1:{port}/mcp")}
-        )
-        with gateway.serving():
-            gateway.wait_for_tools("one", count=10)
-            yield gateway
+        yield http_entry("one", f"http://127.0.0.1:{port}/mcp")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory, entry: str) -> Generator[Installation]:
+    gateway = install(tmp_path_factory.mktemp("items"), registry={"one": entry})
+    with gateway.serving():
+        gateway.wait_for_tools("one", count=10)
+        yield gateway
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +162,39 @@ async def test_recorded_reads_and_gets_are_judged_again_under_another_model(
     mine = {(flip["verb"], flip["tool"]) for flip in found["flips"] if flip["user"] == "user:local/vera"}
     assert mine == {("resources/read", THINGS["resource"][2]), ("resources/read", THINGS["template"][2])}
     assert {tuple(flip["reasons_after"]) for flip in found["flips"]} == {("user.not_allowed",)}
+
+
+async def test_an_own_model_without_prompts_serves_tools_and_prompts_come_with_the_model_that_governs_them(
+    http: httpx2.AsyncClient, entry: str, tmp_path: Path
+) -> None:
+    policies = tmp_path / "policies"
+    shutil.copytree(ROOT / "policies", policies)
+    shipped = (policies / "gateway.fga").read_text()
+    condition = "condition grant_expiry"
+    only_tools = shipped.partition("# A prompt of a server")[0] + condition + shipped.partition(condition)[2]
+    (policies / "gateway.fga").write_text(only_tools)
+
+    def prepared() -> Installation:
+        gateway = install(tmp_path / "gateway", registry={"one": entry}, policies=str(policies))
+        gateway.add_user("mira", calls="one")
+        gateway.let_agent_act(AGENT, "mira", server="one")
+        return gateway
+
+    gateway = await to_thread.run_sync(prepared)
+    with gateway.serving() as process:
+        await to_thread.run_sync(partial(gateway.wait_for_tools, "one", count=10))
+        token = await to_thread.run_sync(partial(gateway.token, user="mira", agent=AGENT, server="one"))
+        client = ModernClient(http, gateway.endpoint("one"), token)
+        assert "test_simple_text" in await client.names()
+        assert await _used(client) == set[str]()
+        assert (await _use(client, "prompt")).reason == "prompt.unavailable"
+        told = await _json(gateway, "explain", "--user", "mira", "--agent", AGENT, "--prompt", f"one/{PROMPT}")
+        assert [(reason["code"], reason["evidence"]) for reason in told["reasons"]] == [
+            ("kind.not_modelled", "prompt#can_get")
+        ]
+        assert "does not govern prompts and resources: each is denied" in process.output()
+        (policies / "gateway.fga").write_text(shipped)
+        await _cli(gateway, "reload")
+        with anyio.fail_after(20):
+            while await _used(client) != THINGS.keys():
+                await anyio.sleep(0.1)
