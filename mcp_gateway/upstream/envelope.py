@@ -216,9 +216,9 @@ def _is_for_the_client(code: int, data: object, era: Era, permit: Permit | None)
     """A missing capability is the client's, as we forward what it declares; a legacy client may have to open a URL."""
     if permit is None:
         return False
-    if era is Era.LEGACY:
-        return code == _URL_ELICITATION_REQUIRED
-    return code == _MISSING_CAPABILITY and _names_capabilities(data)
+    if code == _MISSING_CAPABILITY:
+        return _names_capabilities(data)
+    return era is Era.LEGACY and code == _URL_ELICITATION_REQUIRED
 
 
 def _names_capabilities(data: object) -> bool:

@@ -82,8 +82,11 @@ def refuses_modern(status: int, code: int | None) -> bool:
 
 
 def refuses_legacy(status: int, code: int | None) -> bool:
-    """Whether an answer to a legacy call may come from a server that has become modern."""
-    return code in _MODERN_ONLY or (code is None and status in (400, 405))
+    """Whether an answer to a legacy call may come from a server that has become modern.
+
+    A missing capability does not say so: a modern server would have missed the envelope first.
+    """
+    return code in (_HEADER_MISMATCH, _UNSUPPORTED_VERSION) or (code is None and status in (400, 405))
 
 
 def error_code(message: Message | None) -> int | None:

@@ -123,7 +123,8 @@ URL_FIRST: dict[str, Any] = {"code": -32042, "message": "x", "data": {"elicitati
 
 
 def test_a_capability_the_client_lacks_is_the_clients_to_hear_of() -> None:
-    assert answered(permit=permit_for(ENTRY, "echo"), error=MISSING).error == MISSING
+    for era in Era:
+        assert answered(era, permit_for(ENTRY, "echo"), error=MISSING).error == MISSING
     with pytest.raises(UpstreamProtocolError):
         answered(error=MISSING)  # a question of our own
     with pytest.raises(UpstreamProtocolError):
