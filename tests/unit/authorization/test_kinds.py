@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, compile_gateway_model, public_code
 from mcp_gateway.authorization.kinds import GOVERNED, is_modelled, ungoverned
+from mcp_gateway.catalog.naming import named
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.decision import Reason, deny
 from mcp_gateway.model.principal import Person
 from mcp_gateway.model.tool import Kind, Mode, ResourceRule, ReviewState, Risk, Tool
 from mcp_gateway.storage import Change
+from mcp_gateway.storage.catalog import ToolRow
 from mcp_gateway.storage.relationships import RelationshipTuple
 from tests.unit.authorization.world import (
     AGENT,
@@ -151,6 +154,30 @@ async def test_a_switch_takes_one_thing_away_at_once(one: Tool) -> None:
     assert codes(decision) == ["tool.disabled"]
     assert public_code(decision, one.kind) == one.kind.unavailable
     assert (await asked.visible(mira(), [one], now=NOW)).tools == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "approved", "given", "granted"),
+    [
+        (PROMPT, "prompt:triage", "direct_getter prompt:tickets/triage", "prompt:tickets/triage"),
+        (TEMPLATE, "'resource:ticket://{id}'", f"direct_reader '{TEMPLATE.id}'", f"'{TEMPLATE.id}'"),
+        (RESOURCE, "resource:ticket://open", f"direct_reader {RESOURCE.id}", RESOURCE.id),
+    ],
+    ids=["prompt", "template", "resource"],
+)
+async def test_what_would_help_is_a_command_on_the_very_thing(
+    one: Tool, approved: str, given: str, granted: str
+) -> None:
+    waiting = item(one.kind, one.name, state=ReviewState.PENDING)
+    told = await authorization(facts(one)).explain(MIRA, AGENT, waiting, None, now=NOW)
+    remedies = {finding.code: finding.remedy for finding in told.findings}
+    assert remedies["tool.not_available"] == f"mcp-gateway server approve tickets {approved}"
+    assert remedies["user.not_allowed"] == f"mcp-gateway access add mira {given}"
+    assert remedies["agent.not_granted"].startswith(
+        f"mcp-gateway grant add --agent docs --on {granted} --for user:mira"
+    )
+    row_ = ToolRow("tickets", one.name, ReviewState.PENDING, Risk.READ, "", {}, None, None, None, None, 0.0, one.kind)
+    assert named([row_], shlex.split(approved)) == [row_]
 
 
 @pytest.mark.parametrize(
