@@ -17,6 +17,9 @@ from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, server_rows, tool_rows
 
 _LONGEST_NAME = 128
+_TOOL = Kind.TOOL
+"""Every call resolves one: a member that is looked up, and its hash, would cost more than the rest."""
+_OTHERS = (Kind.PROMPT, Kind.RESOURCE, Kind.TEMPLATE)
 
 
 class Catalog:
@@ -28,7 +31,8 @@ class Catalog:
         self._servers: Mapping[str, ServerRow] = {}
         self._rows: Mapping[ToolId, ToolRow] = {}
         self._tools: Mapping[ToolId, Tool] = {}
-        self._listings: Mapping[Kind, Mapping[str | None, Listing]] = {kind: {} for kind in Kind}
+        self._tool_listings: Mapping[str | None, Listing] = {}
+        self._other_listings: Mapping[Kind, Mapping[str | None, Listing]] = {kind: {} for kind in _OTHERS}
         self._shelves: Mapping[str, Shelf] = {}
         self._generation = 0
 
@@ -50,7 +54,8 @@ class Catalog:
         for tool in self._tools.values():
             by_server[tool.server].append(tool)
         self._shelves = {name: shelf(tools) for name, tools in by_server.items()}
-        self._listings = {kind: self._listed(kind, by_server) for kind in Kind}
+        self._tool_listings = self._listed(Kind.TOOL, by_server)
+        self._other_listings = {kind: self._listed(kind, by_server) for kind in _OTHERS}
 
     async def follow(self, changes: Sequence[Change]) -> None:
         if any(change.kind.startswith("catalog.") for change in changes):
@@ -62,14 +67,14 @@ class Catalog:
         return self._upstreams
 
     def has_endpoint(self, endpoint: str | None) -> bool:
-        return endpoint in self._listings[Kind.TOOL]
+        return endpoint in self._tool_listings
 
     def listing(self, endpoint: str | None, kind: Kind = Kind.TOOL) -> Listing:
-        return self._listings[kind][endpoint]
+        return (self._tool_listings if kind is _TOOL else self._other_listings[kind])[endpoint]
 
     def resolve(self, endpoint: str | None, name: str, kind: Kind = Kind.TOOL) -> Tool:
         """What an endpoint calls `name`, if it is approved; a refusal says no more than that it is not available."""
-        found = self._listings[kind].get(endpoint)
+        found = (self._tool_listings if kind is _TOOL else self._other_listings[kind]).get(endpoint)
         tool = found.by_name.get(name) if found else None
         if tool is None:
             raise _unavailable(kind, name)
