@@ -44,6 +44,7 @@ _MAX_ERROR_DATA = 8 * 1024
 _RESERVED_CODES = range(-32099, -32019)
 """Between two peers of the protocol: they speak of our envelope, never of the client's, but for the next."""
 _MISSING_CAPABILITY = -32021
+_ABOUT_THE_ERA = (-32020, -32022)
 _URL_ELICITATION_REQUIRED = -32042
 """Of 2025-11-25, from before the codes were reserved."""
 _WITH_INPUT = frozenset({"tools/call", "prompts/get", "resources/read"})
@@ -213,12 +214,18 @@ def sanitised(error: object, era: Era, permit: Permit | None = None) -> Message:
 
 
 def _is_for_the_client(code: int, data: object, era: Era, permit: Permit | None) -> bool:
-    """A missing capability is the client's, as we forward what it declares; a legacy client may have to open a URL."""
+    """A missing capability is the client's, as we forward what it declares; a legacy client may have to open a URL.
+
+    Between two legacy peers the codes were never reserved, but for those that tell the eras apart.
+    """
     if permit is None:
         return False
     if code == _MISSING_CAPABILITY:
         return _names_capabilities(data)
-    return era is Era.LEGACY and code == _URL_ELICITATION_REQUIRED
+    if era is Era.MODERN:
+        return False
+    old = permit.request.era is Era.LEGACY and code not in _ABOUT_THE_ERA
+    return old or code == _URL_ELICITATION_REQUIRED
 
 
 def _names_capabilities(data: object) -> bool:

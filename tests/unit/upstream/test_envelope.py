@@ -139,6 +139,25 @@ def test_a_legacy_client_may_have_to_open_a_url_first() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "client", "passes"),
+    [
+        (-32050, Era.LEGACY, True),
+        (-32050, Era.MODERN, False),
+        (-32020, Era.LEGACY, False),
+        (-32022, Era.LEGACY, False),
+        (-32002, Era.MODERN, True),
+    ],
+)
+def test_codes_of_a_legacy_upstream_reach_who_may_be_sent_them(code: int, client: Era, passes: bool) -> None:
+    permit, error = permit_for(ENTRY, "echo", era=client), {"code": code, "message": "x"}
+    if passes:
+        assert answered(Era.LEGACY, permit, error=error).error == error
+    else:
+        with pytest.raises(UpstreamProtocolError):
+            answered(Era.LEGACY, permit, error=error)
+
+
+@pytest.mark.parametrize(
     ("method", "accepted"),
     [
         ("tools/call", True),
