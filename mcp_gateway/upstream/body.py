@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import anyio
-import anyio.lowlevel
-from pyreqwest.bytes import Bytes
-from pyreqwest.exceptions import DecodeError, PyreqwestError, RequestTimeoutError
-from pyreqwest.response import Response, ResponseBodyReader
 
 from mcp_gateway.errors import UpstreamProtocolError
+from mcp_gateway.upstream.connection import Malformed, Response, TimedOut, WireError
 from mcp_gateway.upstream.sse import EventReader
 
 JSON = "application/json"
@@ -21,14 +18,14 @@ _PAUSE_SECONDS = 1.0
 class Body:
     """The answer's body, up to a number of decoded bytes."""
 
-    __slots__ = ("_declared", "_events", "_left", "_place", "_reader")
+    __slots__ = ("_declared", "_events", "_left", "_place", "_response")
 
     def __init__(self, response: Response, limit: int, *, place: str = "") -> None:
         declared = response.get_header("content-length") or ""
         self._declared = int(declared[:20]) if declared.isdecimal() else -1
         if self._declared > limit:
             raise _too_large()
-        self._reader: ResponseBodyReader = response.body_reader
+        self._response = response
         self._left = limit
         self._events: EventReader | None = None
         self._place = place
@@ -68,16 +65,16 @@ class Body:
         """The next events, at least one; None at the end of the stream, also of one that broke and has a place."""
         reader = self._events = self._events or EventReader()
         while (chunk := await self._event_chunk()) is not None:
-            if found := reader.feed(chunk.to_bytes()):
+            if found := reader.feed(chunk):
                 return found
         return None
 
-    async def _event_chunk(self) -> Bytes | None:
+    async def _event_chunk(self) -> bytes | None:
         try:
             return await self._chunk()
-        except (RequestTimeoutError, DecodeError):
+        except (TimedOut, Malformed):
             raise
-        except PyreqwestError:
+        except WireError:
             if not self.place:
                 raise
             return None
@@ -87,12 +84,12 @@ class Body:
         with anyio.move_on_after(_LAST_EVENTS_SECONDS):
             try:
                 return await self.events() or []
-            except PyreqwestError:
+            except WireError:
                 pass  # we have the answer
         return []
 
-    async def _chunk(self) -> Bytes | None:
-        chunk = await next_chunk(self._reader)
+    async def _chunk(self) -> bytes | None:
+        chunk = await self._response.read_chunk()
         if chunk is not None:
             self._left -= len(chunk)
             if self._left < 0:
@@ -100,23 +97,9 @@ class Body:
         return chunk
 
 
-async def next_chunk(reader: ResponseBodyReader) -> Bytes | None:
-    """What arrives next, None at the end; whoever reads bounds the sum."""
-    try:
-        return await reader.read_chunk()
-    except anyio.get_cancelled_exc_class():
-        await restored_cancellation()
-        raise
-
-
 def media_type(response: Response) -> str:
     value = response.get_header("content-type") or ""
     return value if value == JSON else value.partition(";")[0].strip().lower()
-
-
-async def restored_cancellation() -> None:
-    """pyreqwest raises a cancellation of its own, in which a cancel scope does not recognise itself; raise the scope's."""
-    await anyio.lowlevel.checkpoint_if_cancelled()
 
 
 def _too_large() -> UpstreamProtocolError:

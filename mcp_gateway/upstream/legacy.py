@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
-from pyreqwest.response import Response
 
 from mcp_gateway.errors import GatewayError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnavailable
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
@@ -22,6 +21,7 @@ from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, Body, media_type
 from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyreqwest.response import Response
-
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream import envelope
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, era_of, error_code, refuses_modern

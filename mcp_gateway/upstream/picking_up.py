@@ -12,11 +12,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TypeAlias
 
 import anyio
-from pyreqwest.response import Response
 
 from mcp_gateway.errors import LimitExceeded, OutcomeUnknown, UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, Body, media_type
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 
 PickUp: TypeAlias = Callable[[str], AbstractAsyncContextManager[Response]]

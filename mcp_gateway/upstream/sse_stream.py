@@ -15,12 +15,12 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from pyreqwest.response import Response
 
 from mcp_gateway.errors import GatewayError, OutcomeUnknown, UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.upstream import envelope
-from mcp_gateway.upstream.body import EVENTS, media_type, next_chunk
+from mcp_gateway.upstream.body import EVENTS, media_type
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted
 from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
@@ -37,6 +37,7 @@ _MAX_ENDPOINT = 2_048
 _PLAIN = re.compile(r"[!-\[\]-~]+")
 """What a URL is written in: no space, no control, no backslash, which some parsers take for a slash."""
 _MAX_REPLIES = 16
+_SETTLING_SECONDS = 0.05
 _LOST = (404, 410)
 _NO_STREAM = (400, 404, 405, 406)
 
@@ -125,9 +126,12 @@ class SseStream:
             raise SessionLost
         try:
             await self._posted(body, risk)
-        except UpstreamFailure:
+        except UpstreamFailure as exc:
+            # A stream that we ended may be why the post broke; then it says what was wrong.
+            with anyio.move_on_after(_SETTLING_SECONDS):
+                await self._ended.wait()
             if waiting.answer is None:  # an answer may come before the receipt does
-                raise
+                raise (waiting.failure or exc) from exc
 
     async def _posted(self, body: bytes, risk: Risk | None) -> None:
         async def consume(response: Response) -> None:
@@ -149,8 +153,8 @@ class SseStream:
         if media_type(response) != EVENTS:
             raise EraContradicted("the upstream has no stream of events there")
         reader = _Reader(self._limit)
-        while (chunk := await next_chunk(response.body_reader)) is not None:
-            events = reader.fed(chunk.to_bytes())
+        while (chunk := await response.read_chunk()) is not None:
+            events = reader.fed(chunk)
             if self._endpoint is None and reader.endpoint is not None:
                 self._endpoint = _of_same_origin(self._url, reader.endpoint)
                 task_status.started()

@@ -15,11 +15,11 @@ from typing import Any, cast
 from urllib.parse import quote
 
 import orjson
-from pyreqwest.response import Response
 
 from mcp_gateway.errors import UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.tool import Risk
-from mcp_gateway.upstream.body import JSON, Body, media_type, next_chunk
+from mcp_gateway.upstream.body import JSON, Body, media_type
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.http import failure_of
 
 log = logging.getLogger(__name__)
@@ -113,8 +113,8 @@ def _refused(response: Response, data: bytes) -> Mapping[str, Any]:
 
 async def _beginning(response: Response) -> bytes:
     data = b""
-    while len(data) < _MAX_ERROR_BYTES and (chunk := await next_chunk(response.body_reader)) is not None:
-        data += bytes(chunk)
+    while len(data) < _MAX_ERROR_BYTES and (chunk := await response.read_chunk()) is not None:
+        data += chunk
     return data[:_MAX_ERROR_BYTES]
 
 

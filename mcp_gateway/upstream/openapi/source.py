@@ -6,12 +6,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio.to_thread
-from pyreqwest.response import Response
 
 from mcp_gateway.errors import UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, OpenApiTransport
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.body import Body
+from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credential
 from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
 from mcp_gateway.upstream.limits import Limits

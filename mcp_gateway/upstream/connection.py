@@ -1,0 +1,315 @@
+"""One HTTP/1.1 connection to an upstream, on the event loop itself; llhttp (httptools) reads what comes.
+
+A request that crosses to another thread and back costs more than everything the gateway decides
+about it (docs/performance.md), so the call path has no other thread. Strict as llhttp is: an answer
+that two readers could read differently is refused. What is said here is about one connection;
+`pool` holds them, `http` gives the errors their meaning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+import httptools
+
+_MAX_HEAD_BYTES = 65_536
+_MAX_BUFFERED = 262_144
+"""Bytes that wait to be read before the upstream is held back."""
+_DECODED_AT_ONCE = 262_144
+_INTERIM = range(100, 200)
+
+
+class WireError(Exception):
+    """No whole answer came."""
+
+
+class NotConnected(WireError):
+    """Nothing was sent: there never was a connection."""
+
+
+class PoolIsFull(WireError):
+    """Nothing was sent: every connection stayed in use."""
+
+
+class TimedOut(WireError):
+    """The request's deadline passed."""
+
+
+class Broken(WireError):
+    """The connection ended before the answer did."""
+
+
+class Malformed(WireError):
+    """What came is not HTTP/1.1, or not in an encoding that was asked for."""
+
+
+class Response:
+    """An answer whose head has come."""
+
+    __slots__ = ("_connection", "_headers", "_inflate", "_packed", "status")
+
+    def __init__(self, connection: Connection, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._connection = connection
+        self._headers = headers
+        self.status = status
+        self._inflate = zlib.decompressobj(wbits=31) if self._is_packed() else None
+        self._packed = b""
+
+    def get_header(self, name: str) -> str | None:
+        """The first header of that name, written in lower case."""
+        if self._inflate is not None and name == "content-length":
+            return None  # of the packed bytes, which nobody sees
+        wanted = name.encode()
+        for given, value in self._headers:
+            if given.lower() == wanted:
+                return value.decode("latin-1").strip()
+        return None
+
+    async def read_chunk(self) -> bytes | None:
+        """The next decoded bytes, as they came; None at the end. Raises WireError."""
+        if self._inflate is None:
+            return await self._connection.read_chunk()
+        while True:
+            packed = self._packed or await self._connection.read_chunk()
+            if packed is None:
+                if not self._inflate.eof:
+                    raise Malformed
+                return None
+            try:
+                plain = self._inflate.decompress(packed, _DECODED_AT_ONCE)
+            except zlib.error as exc:
+                raise Malformed from exc
+            self._packed = self._inflate.unconsumed_tail
+            if plain:
+                return plain
+
+    def _is_packed(self) -> bool:
+        encoding = self._plain_header(b"content-encoding")
+        if encoding in (b"", b"identity"):
+            return False
+        if encoding == b"gzip":
+            return True
+        raise Malformed
+
+    def _plain_header(self, wanted: bytes) -> bytes:
+        return next((value.strip().lower() for name, value in self._headers if name.lower() == wanted), b"")
+
+
+class Connection(asyncio.Protocol):
+    """One exchange at a time: `begin`, `head`, chunks until None, `finish`."""
+
+    __slots__ = (
+        "_bodiless",
+        "_buffered",
+        "_chunks",
+        "_complete",
+        "_deadline",
+        "_error",
+        "_head_bytes",
+        "_headers",
+        "_headers_done",
+        "_keep",
+        "_loop",
+        "_lost",
+        "_parser",
+        "_paused",
+        "_status",
+        "_surplus",
+        "_transport",
+        "_until_eof",
+        "_waiter",
+        "idle_since",
+        "was_made",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[Connection], None]) -> None:
+        self._loop = loop
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._error: WireError | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._status = self._head_bytes = 0
+        self._headers_done = self._complete = self._keep = self._surplus = self._until_eof = self._bodiless = False
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._paused = False
+        self.idle_since = 0.0
+        self.was_made = False
+        """From then on its end is reported."""
+
+    # --- for the pool and the client
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and self._error is None
+
+    def begin(self, request: bytes, *, seconds: float, bodiless: bool = False) -> None:
+        """Send `request`; `bodiless` says that its answer has no body whatever its headers say (HEAD)."""
+        assert self._transport is not None and self._parser is None
+        self._headers = []
+        self._status = self._head_bytes = 0
+        self._headers_done = self._complete = self._keep = self._surplus = self._until_eof = False
+        self._bodiless = bodiless
+        self._parser = httptools.HttpResponseParser(self)
+        self._deadline = self._loop.call_later(seconds, self._expire)
+        self._transport.write(request)
+
+    async def head(self) -> Response:
+        """The answer, once its head has come. Raises WireError."""
+        while not self._headers_done:
+            await self._more()
+        return Response(self, self._status, self._headers)
+
+    async def read_chunk(self) -> bytes | None:
+        while not self._chunks:
+            if self._complete:
+                return None
+            await self._more()
+        chunk = self._chunks.popleft()
+        self._buffered -= len(chunk)
+        if self._paused and self._buffered < _MAX_BUFFERED // 2:
+            self._resume()
+        return chunk
+
+    def finish(self) -> bool:
+        """The exchange is over; whether the connection can carry another. If not, it is closed."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        reusable = self._complete and self._keep and not self._surplus and not self._chunks and self.is_open
+        self._parser = None
+        self._chunks.clear()
+        self._buffered = 0
+        if not reusable:
+            self.abort()
+        return reusable
+
+    def abort(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+
+    # --- asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not every loop's transports are of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
+        self.was_made = True
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None or self._complete:
+            self._surplus = True
+            self.abort()  # nobody asked
+            return
+        if not self._headers_done:
+            self._head_bytes += len(data)
+        try:
+            parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self._complete:
+                self._fail(Malformed())
+                return
+            self._surplus = True  # the answer is whole; what follows it belongs to nobody
+        if not self._headers_done and self._head_bytes > _MAX_HEAD_BYTES:
+            self._fail(Malformed())
+            return
+        self._wake()
+
+    def eof_received(self) -> bool:
+        self._ended()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended()
+        self._transport = None
+        self._lost(self)
+
+    # --- httptools
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._surplus = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._complete:
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self._complete or self._parser is None:
+            return
+        self._status = self._parser.get_status_code()
+        if self._status in _INTERIM:
+            return
+        self._headers_done = True
+        if self._bodiless:
+            self._complete = True  # and the connection is not used again
+        else:
+            names = {name.lower() for name, _ in self._headers}
+            self._until_eof = b"content-length" not in names and b"transfer-encoding" not in names
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
+        self._chunks.append(body)
+        self._buffered += len(body)
+        if self._buffered > _MAX_BUFFERED and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self._complete or self._parser is None:
+            return
+        if not self._headers_done:
+            self._headers.clear()  # an interim answer (RFC 9110 §15.2); the final one follows
+            return
+        self._complete = True
+        self._keep = self._parser.should_keep_alive()
+
+    # --- what happened
+
+    async def _more(self) -> None:
+        """Until something new came; raises what went wrong."""
+        if self._error is not None:
+            raise self._error
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+        if self._error is not None and not self._chunks and not self._complete:
+            raise self._error
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, error: WireError) -> None:
+        if self._error is None and not self._complete:
+            self._error = error
+        self.abort()
+        self._wake()
+
+    def _ended(self) -> None:
+        if self._parser is None or self._complete:
+            return
+        if self._headers_done and self._until_eof:
+            self._complete = True  # the end of the connection is the end of such a body (RFC 9112 §6.3)
+            self._wake()
+        else:
+            self._fail(Broken())
+
+    def _expire(self) -> None:
+        self._fail(TimedOut())
+
+    def _resume(self) -> None:
+        self._paused = False
+        if self._transport is not None:
+            self._transport.resume_reading()
