@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote
 
+import orjson
+
 from mcp_gateway.model.tool import JsonObject
 from mcp_gateway.upstream.openapi.binding import META, Binding, Unusable, written
 from mcp_gateway.upstream.openapi.document import Document, Flaw, Object, a_text, an_object, below
@@ -37,6 +39,9 @@ _HASH = 8
 _MAX_DESCRIPTION = 4_000
 _MAX_PARTS = 2_000_000
 """Of all schemas of a document, as often as operations use them: seconds of work."""
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_TOOL_BYTES = 256 * 1024
+"""Of one definition: what a large document repeats for each operation is written, compared and kept for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,19 @@ class Operation:
 def tools(document: Document, *, taken: Taken, limit: int) -> tuple[JsonObject, ...]:
     """Every operation as a tool definition, in the document's order; raises Flaw."""
     operations = list(_operations(document, limit))
-    parts = 0
+    parts = size = 0
     found: list[JsonObject] = []
     for name, operation in zip(_names(operations), operations, strict=True):
         schemas = Schemas(document)
-        found.append(_tool(name, operation, document, schemas, taken))
-        parts += schemas.parts
-        if parts > _MAX_PARTS:
-            raise Flaw("its schemas are too large in all", "/paths")
+        tool = _tool(name, operation, document, schemas, taken)
+        parts, size = parts + schemas.parts, size + (length := len(orjson.dumps(tool)))
+        if parts > _MAX_PARTS or size > _MAX_BYTES:
+            raise Flaw("its operations are too large in all, with the schemas they use", "/paths")
+        if length > _MAX_TOOL_BYTES:
+            tool = _quarantined(
+                name, operation, str(Flaw(f"is larger than {_MAX_TOOL_BYTES} bytes", operation.pointer))
+            )
+        found.append(tool)
     return tuple(found)
 
 
@@ -119,6 +129,10 @@ def _tool(name: str, operation: Operation, document: Document, schemas: Schemas,
         why = str(flaw)
     except RecursionError:
         why = str(Flaw("the references form too long a chain", operation.pointer))
+    return _quarantined(name, operation, why)
+
+
+def _quarantined(name: str, operation: Operation, why: str) -> JsonObject:
     return {
         "name": name,
         **_words(operation),

@@ -27,6 +27,7 @@ _KIND_OF_JSON = re.compile(r"application/[a-z0-9.-]+\+json")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 _MAX_ARGUMENT = 64
+_MAX_PARAMETERS = 200
 _STYLES: dict[str, tuple[str, ...]] = {
     "path": ("simple",),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
@@ -71,6 +72,8 @@ class Reader:
             for parameter, place in self._declared(declared, pointer):
                 name = a_text(parameter.get("name"), below(place, "name"))
                 found[name, a_text(parameter.get("in"), below(place, "in"))] = (parameter, place)
+                if len(found) > _MAX_PARAMETERS:
+                    raise Flaw(f"has more than {_MAX_PARAMETERS} parameters", pointer)
         kept = {key: value for key, value in found.items() if self._is_argument(*key, *value)}
         arguments = _arguments(list(kept), {"body"} if has_body else frozenset[str]())
         return [

@@ -290,6 +290,20 @@ def test_more_operations_than_the_bound_are_refused() -> None:
         made({f"/{n}": {"get": {}} for n in range(4)}, limit=3)
 
 
+def test_a_tool_that_is_too_large_is_a_finding_and_too_many_of_them_are_refused() -> None:
+    schemas = {"Long": {"type": "string", "description": "x" * 300_000}}
+    operation = {"parameters": [parameter("a", schema={"$ref": "#/components/schemas/Long"})]}
+    found = made({f"/{n}": {"get": operation} for n in range(3)}, components={"schemas": schemas})
+    assert all("is larger than" in str(unusable(tool)) for tool in found.values())
+    with pytest.raises(Flaw, match="too large in all"):
+        made({f"/{n}": {"get": operation} for n in range(300)}, components={"schemas": schemas}, limit=1_000)
+
+
+def test_an_operation_with_parameters_without_end_is_a_finding() -> None:
+    declared = [parameter(f"a{n}") for n in range(50_000)]
+    assert "more than 200 parameters" in str(unusable(one({"parameters": declared})))
+
+
 def test_servers_and_security_of_the_document_are_not_read() -> None:
     plain = one({"operationId": "a"})
     assert one({"operationId": "a", "servers": [{"url": "http://evil/"}], "security": [{"k": []}]}) == plain
