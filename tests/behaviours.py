@@ -439,6 +439,36 @@ PROMISES: tuple[Promise, ...] = (
         "e2e/test_real_clients.py::test_a_sign_in_and_its_calls_are_on_record_without_the_password",
     ),
     Promise(
+        "The Python SDK lists, calls, reads, prompts and is asked in each era.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_the_python_sdk_uses_everything",
+    ),
+    Promise(
+        "So does the first line of the Python SDK.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_the_first_python_sdk_uses_everything",
+    ),
+    Promise(
+        "So does FastMCP's client, in each era.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_the_fastmcp_client_uses_everything",
+    ),
+    Promise(
+        "So do both lines of the TypeScript SDK, in the era each negotiates.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_the_typescript_sdks_use_everything",
+    ),
+    Promise(
+        "The Inspector calls, reads and prompts in each era.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_the_inspector_reads_and_prompts",
+    ),
+    Promise(
+        "mcp-remote carries all of it for a local client, in each of its modes.",
+        "design §3 Wire: two eras on both sides",
+        "e2e/test_clients_everything.py::test_mcp_remote_carries_everything_for_a_local_client",
+    ),
+    Promise(
         "Published Node servers from 2024-11-05 on work behind the gateway, with a bearer or a Host of their own too.",
         "design §3 Wire: two eras on both sides",
         "e2e/test_real_servers.py::test_a_published_node_server_is_listed_and_called",
