@@ -29,6 +29,7 @@ from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
 from mcp_gateway.storage.switches import Switches
 from mcp_gateway.transport.app import Application
+from mcp_gateway.transport.asking import Questions
 from mcp_gateway.transport.challenge import endpoint_path
 from mcp_gateway.transport.edge import Origins
 from mcp_gateway.transport.exchange import Parts
@@ -43,6 +44,7 @@ from mcp_gateway.transport.sessions import Sessions
 from mcp_gateway.transport.states import States
 from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks
+from mcp_gateway.transport.waits import Waits
 from mcp_gateway.upkeep import Upkeep
 from mcp_gateway.upstream.fetch import fetch
 from mcp_gateway.upstream.listening import Ears
@@ -74,7 +76,8 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     await made.relationships.require()
     await _first_start(made)
     inflight = InFlight(settings.limits.concurrency)
-    parking = Parking(inflight)
+    waits = Waits(inflight)
+    parking = Parking(inflight, waits)
     upkeep = _upkeep(made)
     app, streams = await _application(made, inflight, parking)
     await upkeep.declare()
@@ -186,6 +189,7 @@ async def _application(made: Office, inflight: InFlight, parking: Parking) -> tu
         pages=Pages(sealer),
         tasks=Tasks(sealer),
         rounds=Rounds(States(sealer), parking),
+        questions=Questions(parking.waits),
         inflight=inflight,
         streams=streams,
         max_body_bytes=settings.limits.body_bytes,

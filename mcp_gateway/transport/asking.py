@@ -17,20 +17,18 @@ import orjson
 from mcp_gateway.errors import Declined
 from mcp_gateway.transport.inflight import Flight
 from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.waits import INTERNAL, Waits
 
 ANSWER_SECONDS = 590.0
 """A person may have to look something up. A little less than the upstream's side waits, so that we know of the end."""
 MAX_QUESTIONS = 32
 """Of one call, over its whole time."""
-MAX_OPEN = 1_000
-"""Of one process, at a time."""
 MAX_OPEN_PER_PRINCIPAL = 128
+"""Questions, in one process at a time."""
 _MAX_QUESTION_BYTES = 1_048_576
 _FAREWELL_SECONDS = 1.0
 _KEEP_ALIVE_SECONDS = 20.0
 """So that nothing between us and the client takes a thinking person for a dead connection."""
-INTERNAL = -32603
-"""For an upstream whose question cannot be answered, whatever the client can do."""
 
 _CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
 _NOTHING: Mapping[str, Any] = {}
@@ -122,15 +120,14 @@ class Question:
 class Questions:
     """The questions of one process that wait for legacy clients."""
 
-    def __init__(self, limit: int = MAX_OPEN, per_principal: int = MAX_OPEN_PER_PRINCIPAL) -> None:
-        self._limit = limit
+    def __init__(self, waits: Waits, *, per_principal: int = MAX_OPEN_PER_PRINCIPAL) -> None:
+        self.waits = waits
         self._per_principal = per_principal
         self._open: dict[str, Question] = {}
 
     def put(self, session: str, who: tuple[str, str]) -> Question:
         """A new question to `session`; raises Declined when too many wait."""
-        of_theirs = sum(question.who == who for question in self._open.values())
-        if len(self._open) >= self._limit or of_theirs >= self._per_principal:
+        if sum(question.who == who for question in self._open.values()) >= self._per_principal:
             raise Declined("too many questions are open", jsonrpc=INTERNAL)
         question = Question(session, who)
         self._open[question.id] = question
@@ -161,7 +158,18 @@ class Questions:
 class Conversation:
     """What one legacy call asks its client."""
 
-    __slots__ = ("_capabilities", "_count", "_flight", "_open", "_questions", "_reply", "_session", "_who", "asked")
+    __slots__ = (
+        "_capabilities",
+        "_count",
+        "_flight",
+        "_open",
+        "_questions",
+        "_reply",
+        "_server",
+        "_session",
+        "_who",
+        "asked",
+    )
 
     def __init__(
         self,
@@ -171,6 +179,7 @@ class Conversation:
         *,
         session: str,
         who: tuple[str, str],
+        server: str,
         capabilities: Mapping[str, Any],
     ) -> None:
         self._questions = questions
@@ -178,6 +187,7 @@ class Conversation:
         self._flight = flight
         self._session = session
         self._who = who
+        self._server = server
         self._capabilities = capabilities
         self._open: set[Question] = set()
         self._count = 0
@@ -204,8 +214,7 @@ class Conversation:
     async def _put(self, method: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
         self._refuse(method, params)
         self._count += 1
-        question = self._questions.put(self._session, self._who)
-        self._open.add(question)
+        question = self._opened()
         self._flight.on_leaving(self._leave)
         try:
             with anyio.move_on_after(ANSWER_SECONDS):
@@ -213,11 +222,28 @@ class Conversation:
                 while not await question.answered(_KEEP_ALIVE_SECONDS):
                     await self._reply.keep_alive()
         finally:
-            self._open.discard(question)
-            self._questions.drop(question)
+            self._closed(question)
             if not question.is_answered and not self._flight.client_gone:
                 await self._withdraw(question)
         return _result(question)
+
+    def _opened(self) -> Question:
+        if not self._open:
+            self._questions.waits.begin(self._server)
+        try:
+            question = self._questions.put(self._session, self._who)
+        except Declined:
+            if not self._open:
+                self._questions.waits.end(self._server)
+            raise
+        self._open.add(question)
+        return question
+
+    def _closed(self, question: Question) -> None:
+        self._questions.drop(question)
+        self._open.discard(question)
+        if not self._open:
+            self._questions.waits.end(self._server)
 
     async def _withdraw(self, question: Question) -> None:
         """The client need not bother its user any longer."""

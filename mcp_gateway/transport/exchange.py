@@ -54,12 +54,12 @@ class Parts:
     pages: Pages
     tasks: Tasks
     rounds: Rounds
+    questions: Questions
     inflight: InFlight
     streams: Streams
     max_body_bytes: int
     trusted_proxies: Sequence[Network] = ()
     """Whose `X-Forwarded-For` counts."""
-    questions: Questions = field(default_factory=Questions)
     states: SessionStates = field(default_factory=SessionStates)
 
 
@@ -223,6 +223,7 @@ class Exchange:
                 self.flight,
                 session=request.client_session,
                 who=(self.principal.user, self.principal.agent),
+                server=self.endpoint or server or "",
                 capabilities=request.capabilities,
             )
             self.asked = conversation.asked

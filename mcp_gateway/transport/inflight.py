@@ -147,6 +147,8 @@ class InFlight:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.waiting = 0
+        """How many of them wait for a person; those count apart."""
         self._flights: set[Flight] = set()
         self._streams: set[Flight] = set()
         """Requests that became event streams: not counted and not asked about here, but waited for at the end."""
@@ -187,7 +189,7 @@ class InFlight:
         ]
 
     def enter(self, flight: Flight) -> None:
-        if len(self._flights) >= self._limit:
+        if len(self._flights) - self.waiting >= self._limit:
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
 

@@ -17,13 +17,16 @@ from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError
 from mcp_gateway.model.call import Again, Answer, Caller, Era
 from mcp_gateway.model.tool import JsonObject, Tool
 from mcp_gateway.transport import asking
-from mcp_gateway.transport.asking import INTERNAL, MAX_QUESTIONS, lacking, outcome_of, refuse_large
+from mcp_gateway.transport.asking import MAX_QUESTIONS, lacking, outcome_of, refuse_large
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.turns import INPUT_REQUIRED, Turn
+from mcp_gateway.transport.waits import INTERNAL, Waits
 
 log = logging.getLogger(__name__)
 
+_TOGETHER_SECONDS = 0.02
+"""What an upstream asks at once goes to the client at once."""
 _PASSED_ON = ("notifications/progress", "notifications/message")
 """The others are of the upstream's era."""
 
@@ -33,6 +36,9 @@ class Places(Protocol):
 
     @property
     def inflight(self) -> InFlight: ...
+
+    @property
+    def waits(self) -> Waits: ...
 
     def park(self, call: ParkedCall) -> None: ...
 
@@ -106,6 +112,8 @@ class ParkedCall:
         if self._count > MAX_QUESTIONS:
             raise Declined("the call asked too often", jsonrpc=INTERNAL)
         self._places.park(self)
+        if not self._open:
+            self._places.waits.begin(self._item.server)
         key = f"{method.partition('/')[0]}-{self._count}"
         asked = self._open[key] = _Asked(method, params)
         self._changed.set()
@@ -113,13 +121,17 @@ class ParkedCall:
             with anyio.move_on_after(asking.ANSWER_SECONDS):
                 await asked.settled.wait()
         finally:
-            self._open.pop(key, None)
+            self._close(key)
             self.asked.append(f"{method}: {'abandoned' if asked.answer is None else outcome_of(asked.answer)}")
         if asked.answer is None:
             # Nobody came back for it, so nobody waits for the answer of the call either.
             self.end()
             raise Declined("the client did not answer", jsonrpc=INTERNAL)
         return asked.answer
+
+    def _close(self, key: str) -> None:
+        if self._open.pop(key, None) is not None and not self._open:
+            self._places.waits.end(self._item.server)
 
     # what its client sees
 
@@ -132,6 +144,8 @@ class ParkedCall:
             while self._ending is None and not self._open:
                 self._changed = anyio.Event()
                 await self._changed.wait()
+                if self._open:
+                    await anyio.sleep(_TOGETHER_SECONDS)
         except anyio.get_cancelled_exc_class():
             self.end()
             raise
@@ -157,7 +171,8 @@ class ParkedCall:
         """Answers to what is open; others are nobody's."""
         for key in answers.keys() & self._open.keys():
             # Gone for whoever looks next, before the upstream's task runs again.
-            asked = self._open.pop(key)
+            asked = self._open[key]
+            self._close(key)
             asked.answer = answers[key]
             asked.settled.set()
 

@@ -15,11 +15,11 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import Declined, LimitExceeded, Unavailable, UnknownState
 from mcp_gateway.model.call import Again, Answer, Caller, Permit
 from mcp_gateway.model.tool import JsonObject, Tool
-from mcp_gateway.transport.asking import INTERNAL
 from mcp_gateway.transport.inflight import InFlight
 from mcp_gateway.transport.parked import ParkedCall, Waiting
 from mcp_gateway.transport.states import State
 from mcp_gateway.transport.turns import Turn
+from mcp_gateway.transport.waits import INTERNAL, Waits
 
 MAX_PARKED = 1_000
 MAX_PER_PRINCIPAL = 16
@@ -31,11 +31,13 @@ class Parking:
     def __init__(
         self,
         inflight: InFlight,
+        waits: Waits,
         *,
         limit: int = MAX_PARKED,
         per_principal: int = MAX_PER_PRINCIPAL,
     ) -> None:
         self.inflight = inflight
+        self.waits = waits
         self._limit = limit
         self._per_principal = per_principal
         self._awaiting: dict[str, ParkedCall] = {}

@@ -9,16 +9,21 @@ import anyio
 import orjson
 import pytest
 
-from mcp_gateway.errors import Declined
+from mcp_gateway.errors import Declined, LimitExceeded
 from mcp_gateway.transport import asking
 from mcp_gateway.transport.asking import MAX_QUESTIONS, Conversation, Questions, can_be_asked, lacking, presented
-from mcp_gateway.transport.inflight import Flight
+from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.waits import Waits
 
 pytestmark = pytest.mark.anyio
 
 FORM: Mapping[str, Any] = {"message": "Your name?", "requestedSchema": {"type": "object", "properties": {}}}
 ABLE: Mapping[str, Any] = {"elicitation": {}, "sampling": {}, "roots": {}}
+
+
+def open_questions(*, limit: int = 10, per_server: int = 10, per_principal: int = 100) -> Questions:
+    return Questions(Waits(InFlight(10), limit=limit, per_server=per_server), per_principal=per_principal)
 
 
 class Line:
@@ -31,7 +36,13 @@ class Line:
         self.reply.accepts_stream = True
         self.questions = questions
         self.conversation = Conversation(
-            questions, self.reply, self.flight, session=session, who=("mira", "docs"), capabilities=capabilities
+            questions,
+            self.reply,
+            self.flight,
+            session=session,
+            who=("mira", "docs"),
+            server="echo",
+            capabilities=capabilities,
         )
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
@@ -107,7 +118,7 @@ def test_an_elicitation_names_its_server_and_drops_what_the_client_cannot_relate
 
 
 async def test_an_answer_in_the_same_session_is_the_result() -> None:
-    line = Line(Questions())
+    line = Line(open_questions())
     answers: list[Mapping[str, Any]] = []
 
     async def ask() -> None:
@@ -120,12 +131,13 @@ async def test_an_answer_in_the_same_session_is_the_result() -> None:
         line.questions.answer("s", {"id": asked["id"], "result": {"action": "accept", "content": {"n": 1}}})
         line.questions.answer("s", {"id": asked["id"], "result": {"action": "decline"}})
     assert answers == [{"action": "accept", "content": {"n": 1}}]
+    assert len(line.questions.waits) == 0
     assert line.conversation.asked == ["elicitation/create: accept"]
     assert len(line.questions) == 0
 
 
 async def test_nobody_elses_answer_counts() -> None:
-    questions = Questions()
+    questions = open_questions()
     mine, other = Line(questions, "mine"), Line(questions, "other")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(mine.ask)
@@ -143,8 +155,28 @@ async def test_nobody_elses_answer_counts() -> None:
     assert mine.conversation.asked == ["elicitation/create: abandoned"]
 
 
+async def test_calls_that_wait_for_a_person_take_no_place_from_calls_that_work() -> None:
+    inflight = InFlight(1)
+    line = Line(Questions(Waits(inflight)))
+    inflight.enter(line.flight)
+    with pytest.raises(LimitExceeded):
+        inflight.enter(Flight())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(line.ask)
+        tasks.start_soon(line.ask)
+        await line.until_asked(2)
+        another = Flight()
+        inflight.enter(another)
+        with pytest.raises(LimitExceeded):
+            inflight.enter(Flight())
+        inflight.leave(another)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(LimitExceeded):
+        inflight.enter(Flight())
+
+
 async def test_the_clients_error_reaches_the_upstream_as_its_code_alone() -> None:
-    line = Line(Questions())
+    line = Line(open_questions())
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
@@ -162,13 +194,13 @@ async def test_the_clients_error_reaches_the_upstream_as_its_code_alone() -> Non
 async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.05)
     monkeypatch.setattr(asking, "_KEEP_ALIVE_SECONDS", 0.01)
-    silent = Line(Questions())
+    silent = Line(open_questions())
     with pytest.raises(Declined):
         await silent.ask()
     assert b": \n\n" in silent.raw, "the stream was kept alive meanwhile"
     assert silent.withdrawn == [silent.sent[0]["id"]]
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 60)
-    leaving = Line(Questions())
+    leaving = Line(open_questions())
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
@@ -185,7 +217,7 @@ async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pyte
 
 
 async def test_a_session_that_ends_takes_its_questions_along() -> None:
-    questions = Questions()
+    questions = open_questions()
     ending, staying = Line(questions, "ending"), Line(questions, "staying")
     async with anyio.create_task_group() as tasks:
 
@@ -206,23 +238,25 @@ async def test_a_session_that_ends_takes_its_questions_along() -> None:
 
 
 async def test_what_cannot_be_asked_is_not_sent() -> None:
-    deaf = Line(Questions())
+    deaf = Line(open_questions())
     deaf.reply.accepts_stream = False
-    unable = Line(Questions(), capabilities={})
-    full, greedy = Line(Questions(0)), Line(Questions(10, per_principal=0))
-    for line in (deaf, unable, full, greedy):
+    unable = Line(open_questions(), capabilities={})
+    full, busy = Line(open_questions(limit=0)), Line(open_questions(per_server=0))
+    greedy = Line(open_questions(per_principal=0))
+    for line in (deaf, unable, full, busy, greedy):
         with pytest.raises(Declined):
             await line.ask()
         assert line.sent == []
+        assert len(line.questions.waits) == 0
     with pytest.raises(Declined):
-        await Line(Questions()).ask("elicitation/create", {**FORM, "message": "x" * 1_100_000})
+        await Line(open_questions()).ask("elicitation/create", {**FORM, "message": "x" * 1_100_000})
     with pytest.raises(Declined):
-        await Line(Questions()).ask("a method of the upstream's own making", {})
+        await Line(open_questions()).ask("a method of the upstream's own making", {})
 
 
 async def test_a_call_asks_only_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 0)
-    line = Line(Questions())
+    line = Line(open_questions())
     for _ in range(MAX_QUESTIONS + 1):
         with pytest.raises(Declined):
             await line.ask("roots/list", {})

@@ -22,6 +22,7 @@ from mcp_gateway.transport.parking import Parking
 from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.states import State
 from mcp_gateway.transport.turns import Turn
+from mcp_gateway.transport.waits import Waits
 
 pytestmark = pytest.mark.anyio
 
@@ -125,7 +126,8 @@ class House:
 
 @asynccontextmanager
 async def house(inflight: InFlight | None = None, limit: int = 10, per_principal: int = 10) -> AsyncGenerator[House]:
-    parking = Parking(inflight or InFlight(10_000), limit=limit, per_principal=per_principal)
+    flying = inflight or InFlight(10_000)
+    parking = Parking(flying, Waits(flying), limit=limit, per_principal=per_principal)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(parking.run)
         await anyio.wait_all_tasks_blocked()
@@ -146,11 +148,30 @@ async def test_a_call_goes_on_where_it_waited_and_leaves_nothing_behind() -> Non
         assert asked.result is not None and asked.result["inputRequests"] == {
             "elicitation-1": {"method": "elicitation/create", "params": FORM}
         }
-        assert len(h.parking) == 1
+        assert (len(h.parking), len(h.parking.waits), h.parking.inflight.waiting) == (1, 1, 1)
         assert (await h.resume(core, asked, "decline")).result == {"content": "decline"}
-        assert len(h.parking) == 0
+        assert (len(h.parking), len(h.parking.waits), h.parking.inflight.waiting) == (0, 0, 0)
         with pytest.raises(UnknownState):
             await h.resume(core, asked)
+
+
+async def test_what_is_asked_at_once_is_handed_out_at_once() -> None:
+    async def both(caller: Caller) -> Answer:
+        actions: list[str] = []
+
+        async def ask() -> None:
+            actions.append((await caller.ask("elicitation/create", FORM))["action"])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+        return done(" ".join(actions))
+
+    async with house() as h:
+        core = Core(both)
+        asked = await h.begin(core)
+        assert asked.result is not None and len(asked.result["inputRequests"]) == 2
+        assert (await h.resume(core, asked)).result == {"content": "accept accept"}
 
 
 async def test_a_call_nobody_comes_back_for_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +274,7 @@ async def test_too_many_waiting_calls_are_refused_their_questions() -> None:
 
 async def test_before_it_is_started_nothing_waits_here() -> None:
     with pytest.raises(LimitExceeded):
-        await House(Parking(InFlight(1))).begin(Core(asking_once))
+        await House(Parking(InFlight(1), Waits(InFlight(1)))).begin(Core(asking_once))
 
 
 async def test_when_the_gateway_stops_waiting_calls_end() -> None:
