@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mcp_gateway.catalog import readable
 from mcp_gateway.catalog.index import Listing, exposed, listing, mapping_digest
@@ -15,8 +15,10 @@ from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.tool import Kind, ReviewState, Tool, Upstream
 from mcp_gateway.storage import Change, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, server_rows, tool_rows
+from mcp_gateway.storage.switches import switched_off
 
 _LONGEST_NAME = 128
+_RESOURCE = "resource:"
 _TOOL = Kind.TOOL
 """Every call resolves one: a member that is looked up, and its hash, would cost more than the rest."""
 _OTHERS = (Kind.PROMPT, Kind.RESOURCE, Kind.TEMPLATE)
@@ -53,12 +55,13 @@ class Catalog:
         by_server: dict[str, list[Tool]] = {name: [] for name in self._upstreams}
         for tool in self._tools.values():
             by_server[tool.server].append(tool)
-        self._shelves = {name: shelf(tools) for name, tools in by_server.items()}
+        off = _by_server(row.object for row in await switched_off(self._database))
+        self._shelves = {name: shelf(tools, off.get(name, ())) for name, tools in by_server.items()}
         self._tool_listings = self._listed(Kind.TOOL, by_server)
         self._other_listings = {kind: self._listed(kind, by_server) for kind in _OTHERS}
 
     async def follow(self, changes: Sequence[Change]) -> None:
-        if any(change.kind.startswith("catalog.") for change in changes):
+        if any(_concerns_us(change) for change in changes):
             await self.load()
 
     @property
@@ -132,6 +135,22 @@ class Catalog:
         if own is not None:
             return [own[0]], own[1]
         return (list(self._shelves) if is_web(uri) else []), uri
+
+
+def _concerns_us(change: Change) -> bool:
+    """Also switches of resources: what is switched off by name need not be in any list."""
+    switched = change.kind.startswith("switch.") and str(change.payload.get("object")).startswith(_RESOURCE)
+    return switched or change.kind.startswith("catalog.")
+
+
+def _by_server(identifiers: Iterable[str]) -> Mapping[str, Sequence[str]]:
+    """The names, as ids spell them, of the resources among `identifiers`."""
+    found: dict[str, list[str]] = {}
+    for identifier in identifiers:
+        if identifier.startswith(_RESOURCE):
+            server, _, name = identifier.removeprefix(_RESOURCE).partition("/")
+            found.setdefault(server, []).append(name)
+    return found
 
 
 def _by_id(rows: Sequence[ToolRow]) -> Mapping[ToolId, ToolRow]:

@@ -1,7 +1,8 @@
 """Which resource or template a URI of one server stands for. Pure.
 
 A listed resource is judged by its own name and nothing else: also while it waits for a reviewer, and
-whatever spelling a template would take for another one.
+whatever spelling a template would take for another one. So is one that is switched off by its own name,
+which no list need have.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 
 from mcp_gateway.catalog import templates
 from mcp_gateway.catalog.templates import Template, Values
+from mcp_gateway.model.ids import encode, is_digest
 from mcp_gateway.model.tool import Kind, ReviewState, Tool
 
 Found: TypeAlias = "tuple[Tool, Values]"
@@ -26,11 +28,13 @@ class Shelf:
     templates: Sequence[tuple[Template, Tool]]
     """The most literal first, then by name."""
     spellings: frozenset[str]
-    """Of the resources, with everything taken away that a careless server may not look at."""
+    """Of the resources and of what is switched off, without everything that a careless server may not look at."""
+    off: frozenset[str]
+    """Digests in ids that are switched off and too long to tell what they name."""
 
     def knows(self, uri: str) -> bool:
-        """Whether the server lists it, or something that it may be another spelling of."""
-        return uri in self.resources or _spelling(uri) in self.spellings
+        """Whether the server lists it, or it is switched off, or it may be another spelling of such a one."""
+        return uri in self.resources or _spelling(uri) in self.spellings or (bool(self.off) and encode(uri) in self.off)
 
     def fitting(self, uri: str) -> Iterator[tuple[Template, Tool]]:
         for template, tool in self.templates:
@@ -39,13 +43,15 @@ class Shelf:
                 yield template, tool
 
 
-def shelf(tools: Iterable[Tool]) -> Shelf:
-    """`tools` are those of one server, of any kind."""
+def shelf(tools: Iterable[Tool], switched_off: Iterable[str] = ()) -> Shelf:
+    """`tools` are those of one server, of any kind; `switched_off` the names of its resources, as ids spell them."""
     served = [tool for tool in tools if tool.state is not ReviewState.MISSING]
     resources = {tool.name: tool for tool in served if tool.kind is Kind.RESOURCE}
     parsed = [(found, tool) for tool in served if tool.kind is Kind.TEMPLATE and (found := _parsed(tool))]
     parsed.sort(key=lambda one: order(*one))
-    return Shelf(resources, parsed, frozenset(map(_spelling, resources)))
+    off = frozenset(switched_off)
+    spellings = {_spelling(uri) for uri in (*resources, *map(unquote, off))}
+    return Shelf(resources, parsed, frozenset(spellings), frozenset(name for name in off if is_digest(name)))
 
 
 def order(template: Template, tool: Tool) -> tuple[int, int, str, str]:

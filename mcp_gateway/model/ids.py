@@ -39,6 +39,11 @@ def encode(part: str) -> str:
     return _DIGEST_MARK + hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def is_digest(part: str) -> bool:
+    """Whether an encoded part does not tell what it stands for."""
+    return part.startswith(_DIGEST_MARK)
+
+
 def _encoded(character: str) -> str:
     if character in _RESERVED or not character.isprintable() or character.isspace():
         return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))

@@ -1,8 +1,8 @@
 """Kill switches in the store: what is switched off, since when, by whom and why.
 
-A user, an agent, a server, a tool or the whole gateway has one switch, known by its id; without a row it is
-on. Change kinds: `switch.off` and `switch.on`, payload `{object, at}`. The facts that follow from a server's
-or tool's switch are written by `storage.catalog` in the same transaction.
+A user, an agent, a server, a tool, prompt or resource, or the whole gateway has one switch, known by its id;
+without a row it is on. Change kinds: `switch.off` and `switch.on`, payload `{object, at}`. The facts that follow
+from the switch of a server or of something it offers are written by `storage.catalog` in the same transaction.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mcp_gateway.storage.feed import Change
 @dataclass(frozen=True, slots=True)
 class SwitchRow:
     object: str
-    """`user:…`, `agent:…`, `server:…`, `tool:…` or `gateway:local`."""
+    """`user:…`, `agent:…`, `server:…`, `tool:…`, `prompt:…`, `resource:…` or `gateway:local`."""
     reason: str
     off_at: float
     """When it was last switched off, in seconds since the epoch."""

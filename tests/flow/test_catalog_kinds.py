@@ -129,6 +129,10 @@ async def test_a_resource_is_judged_by_its_own_risk_switch_and_rule(stage: Stage
             "resource.denied",
             "resource.unavailable",
         }
+    await stage.cli("resource", "disable", "docs/test://template/T-1/data", "--reason", "leaks")
+    assert (await read(client, "test://template/T-1/data")).reason == "resource.unavailable", "though no list has it"
+    await stage.cli("resource", "enable", "docs/test://template/T-1/data")
+    assert "result" in (await read(client, "test://template/T-1/data")).body
     await stage.cli("resource", "disable", f"docs/{TEXT}", "--reason", "leaks")
     assert (await read(client, TEXT)).reason == "resource.unavailable"
     for spelling in ("test://STATIC-TEXT", "test://static-text/", "test:///static-text", f"{TEXT}?"):

@@ -6,7 +6,7 @@ import pytest
 
 from mcp_gateway.catalog.index import exposed
 from mcp_gateway.catalog.readable import find, shelf
-from mcp_gateway.model.ids import item_id
+from mcp_gateway.model.ids import is_digest, item_id
 from mcp_gateway.model.tool import Kind, ReviewState, Risk, Tool
 
 
@@ -44,6 +44,15 @@ def test_what_is_listed_no_more_is_what_the_template_says() -> None:
 )
 def test_another_spelling_of_a_listed_resource_is_refused(spelling: str) -> None:
     assert found(spelling, offer("d://{+any}"), offer("d://secret")) is None
+
+
+def test_what_is_switched_off_by_its_name_cannot_be_read_through_a_template_though_no_list_has_it() -> None:
+    long = "d://" + "x" * 300
+    off = [item_id("resource", "docs", uri).partition("/")[2] for uri in ("d://Secret", long)]
+    assert is_digest(off[1])
+    shelves = [shelf([offer("d://{+any}")], off)]
+    assert [find(shelves, uri) for uri in ("d://Secret", "d://secret/", long)] == [None, None, None]
+    assert find(shelves, "d://other") is not None
 
 
 def test_a_query_that_the_template_names_is_no_other_spelling() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mcp_gateway.model.tool import ReviewState, Risk
+from mcp_gateway.model.tool import Kind, ReviewState, Risk
 from mcp_gateway.storage import ChangeFeed, Database
 from mcp_gateway.storage.catalog import ServerRow, ToolRow, follow_switch, put_server, put_tool, server_rows
 from mcp_gateway.storage.database import migrate
@@ -70,23 +71,30 @@ async def test_every_process_learns_of_a_switch_and_remembers_when_it_was_off(da
         feed.close()
 
 
-async def test_what_is_switched_off_stays_off_through_reviews_and_discoveries(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("kind", "item"),
+    [(Kind.TOOL, "tool:notes/read"), (Kind.PROMPT, "prompt:notes/read"), (Kind.TEMPLATE, "resource:notes/read")],
+)
+async def test_what_is_switched_off_stays_off_through_reviews_and_discoveries(
+    database: Database, kind: Kind, item: str
+) -> None:
+    row = replace(TOOL, kind=kind)
     async with database.write("os:ana") as transaction:
         await put_server(transaction, SERVER)
-        await put_tool(transaction, TOOL)
-    assert await enabled(database) == {"server:notes", "tool:notes/read"}
+        await put_tool(transaction, row)
+    assert await enabled(database) == {"server:notes", item}
     async with database.write("os:ana") as transaction:
-        for identifier in ("server:notes", "tool:notes/read"):
+        for identifier in ("server:notes", item):
             await switch_off(transaction, identifier, "incident")
             await follow_switch(transaction, identifier)
     async with database.write("gateway") as transaction:
         # As a discovery would that had read its rows before the switch was turned.
         await put_server(transaction, SERVER)
-        await put_tool(transaction, TOOL)
+        await put_tool(transaction, row)
     assert await enabled(database) == set()
     assert [row.enabled for row in await server_rows(database)] == [False]
     async with database.write("os:ana") as transaction:
-        for identifier in ("server:notes", "tool:notes/read"):
+        for identifier in ("server:notes", item):
             await switch_on(transaction, identifier)
             await follow_switch(transaction, identifier)
-    assert await enabled(database) == {"server:notes", "tool:notes/read"}
+    assert await enabled(database) == {"server:notes", item}
