@@ -156,7 +156,7 @@ class SseStream:
         while (chunk := await response.read_chunk()) is not None:
             events = reader.fed(chunk)
             if self._endpoint is None and reader.endpoint is not None:
-                self._endpoint = _of_same_origin(self._url, reader.endpoint)
+                self._endpoint = endpoint_of(self._url, reader.endpoint)
                 task_status.started()
             for data in events:
                 self._heard(data, replies)
@@ -224,7 +224,7 @@ def _target(url: str) -> str:
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-def _of_same_origin(url: str, said: bytes) -> str:
+def endpoint_of(url: str, said: bytes) -> str:
     """Path and query of the endpoint; raises UpstreamProtocolError for one that is not the stream's server."""
     text = said.decode("ascii", "replace")
     if len(text) > _MAX_ENDPOINT or not _PLAIN.fullmatch(text):

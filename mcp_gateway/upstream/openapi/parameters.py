@@ -152,6 +152,8 @@ def _body_type(content: Object, pointer: str) -> tuple[str, str]:
     for kind in (JSON_BODY, *filter(_KIND_OF_JSON.fullmatch, kinds), FORM_BODY):
         if kind in kinds:
             return kind, kinds[kind]
+    if "*/*" in kinds:
+        return JSON_BODY, kinds["*/*"]
     if any(kind.startswith("multipart/") for kind in kinds):
         raise Flaw("multipart bodies (uploads) are not supported", pointer)
     raise Flaw("only bodies of application/json and application/x-www-form-urlencoded are supported", pointer)

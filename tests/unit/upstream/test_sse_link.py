@@ -8,6 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyreqwest.http import Url
 
 from mcp_gateway.errors import (
     OutcomeUnknown,
@@ -20,6 +23,7 @@ from mcp_gateway.model.call import Answer, Era
 from mcp_gateway.model.tool import Risk, Upstream
 from mcp_gateway.upstream import Limits, Upstreams
 from mcp_gateway.upstream.http import Refused
+from mcp_gateway.upstream.sse_stream import endpoint_of
 from tests.support import upstreams as scripts
 from tests.support.sse_upstreams import ScriptedSse, greeted, scripted_sse, sse_entry, sse_upstream
 from tests.support.upstreams import Asked, Heard, http_entry, permit_for, scripted_upstream
@@ -347,3 +351,26 @@ async def test_a_server_with_a_declared_era_is_not_asked_for_an_old_stream(tmp_p
         with pytest.raises(UpstreamProtocolError):
             await forwarded(upstream.entry, tmp_path)
     assert upstream.record.count("stream") == 0
+
+
+URL_PARTS = tuple(
+    r"/ \ : @ ? # . .. // http: https: HTTP:// 127.0.0.1:8101 evil.com user:pw@ [::1] [ %2f %5c x ;".split()
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from([*URL_PARTS, "\t", "\n", " ", "\u2024", "\uff0f", "\u3002"]),
+        max_size=8,
+    ).map("".join)
+    | st.text(max_size=20)
+)
+def test_no_spelling_of_an_endpoint_leads_elsewhere(said: str) -> None:
+    """Judged by one parser, sent by another: both must see the stream's own server."""
+    try:
+        target = endpoint_of("http://127.0.0.1:8101/sse", said.encode())
+    except UpstreamProtocolError:
+        return
+    assert target.startswith("/")
+    url = Url("http://127.0.0.1:8101" + target)
+    assert (url.scheme, url.host_str, url.port, url.username, url.password) == ("http", "127.0.0.1", 8101, "", None)

@@ -16,6 +16,7 @@ from mcp_gateway.upstream.openapi.document import Flaw, read
 from mcp_gateway.upstream.openapi.operations import server_info, tools
 from mcp_gateway.upstream.openapi.parameters import Taken
 from tests.support.apis import shop
+from tests.support.node import FOLDER
 
 TAKEN = Taken(headers={"x-api-key"}, queries={"key"})
 
@@ -186,6 +187,7 @@ def test_what_cannot_be_called_is_a_tool_with_a_finding(
     [
         (["text/xml", "application/json; charset=utf-8"], "application/json"),
         (["application/merge-patch+json"], "application/merge-patch+json"),
+        (["*/*"], "application/json"),
         (["application/x-www-form-urlencoded", "multipart/form-data"], "application/x-www-form-urlencoded"),
     ],
 )
@@ -288,6 +290,15 @@ def test_what_is_wrong_with_the_whole_is_refused(paths: Any) -> None:
 def test_more_operations_than_the_bound_are_refused() -> None:
     with pytest.raises(Flaw, match="more than 3 operations"):
         made({f"/{n}": {"get": {}} for n in range(4)}, limit=3)
+
+
+def test_a_document_people_publish_is_understood_whole() -> None:
+    path = FOLDER / "node_modules/@notionhq/notion-mcp-server/scripts/notion-openapi.json"
+    if not path.is_file():
+        pytest.skip("the npm packages of tests/node are not installed; run `python -m tests.support.node install`")
+    found = tools(read(path.read_bytes()), taken=TAKEN, limit=100)
+    assert len(found) == 24
+    assert [tool["name"] for tool in found if unusable(tool) or lint(tool["inputSchema"])] == []
 
 
 def test_a_tool_that_is_too_large_is_a_finding_and_too_many_of_them_are_refused() -> None:
