@@ -71,6 +71,21 @@ def refusal(told: Capabilities, method: str, params: Mapping[str, Any]) -> tuple
     return None
 
 
+def needed(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a client declares that can be asked this; empty when none can."""
+    kind = _KIND_OF.get(method)
+    if kind is None:
+        return {}
+    url = kind == "elicitation" and params.get("mode") == "url"
+    tools = kind == "sampling" and not params.keys().isdisjoint(("tools", "toolChoice"))
+    return {kind: {"url": {}} if url else {"tools": {}} if tools else {}}
+
+
+def declares(said: Capabilities, wanted: Mapping[str, Any]) -> bool:
+    """Whether a client that said so can be asked all of `wanted`."""
+    return all(kind in said and parts.keys() <= _object(said[kind]).keys() for kind, parts in wanted.items())
+
+
 def _may_elicit(parts: Mapping[str, Any], mode: object) -> bool:
     """Until 2025-11-25 an empty object meant forms; it still does."""
     return mode in parts if isinstance(mode, str) and parts else mode == "form"

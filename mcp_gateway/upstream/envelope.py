@@ -43,7 +43,7 @@ _MAX_ERROR_MESSAGE = 1_000
 _MAX_ERROR_DATA = 8 * 1024
 _RESERVED_CODES = range(-32099, -32019)
 """Between two peers of the protocol: they speak of our envelope, never of the client's, but for the next."""
-_MISSING_CAPABILITY = -32021
+MISSING_CAPABILITY = -32021
 _ABOUT_THE_ERA = (-32020, -32022)
 _URL_ELICITATION_REQUIRED = -32042
 """Of 2025-11-25, from before the codes were reserved."""
@@ -220,7 +220,7 @@ def _is_for_the_client(code: int, data: object, era: Era, permit: Permit | None)
     """
     if permit is None:
         return False
-    if code == _MISSING_CAPABILITY:
+    if code == MISSING_CAPABILITY:
         return _names_capabilities(data)
     if era is Era.MODERN:
         return False

@@ -127,7 +127,7 @@ class LegacySession:
     async def _post(
         self, request_id: str, body: bytes, hear: Hear, permit: Permit | None = None, caller: Caller | None = None
     ) -> Answer:
-        questions = Questions(self._reply, self._limits, caller=caller, told=self._told)
+        questions = Questions(self._reply, self._limits, permit=permit, caller=caller, told=self._told)
         patience = self._patience if caller else 0.0
 
         def pick_up(place: str) -> AbstractAsyncContextManager[Response]:

@@ -15,9 +15,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import Declined, GatewayError, UpstreamProtocolError
-from mcp_gateway.model.call import Caller
+from mcp_gateway.model.call import Caller, Era, Permit
 from mcp_gateway.upstream import envelope
-from mcp_gateway.upstream.capabilities import NOTHING, Capabilities, refusal
+from mcp_gateway.upstream.capabilities import NOTHING, Capabilities, declares, needed, refusal
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.limits import Limits
 
@@ -43,18 +43,27 @@ async def no_questions(receive: Receive, hear: Hear) -> Message:
 class Questions:
     """Of one call. `told` is what the upstream was told it may ask, `send` carries our replies to it."""
 
-    __slots__ = ("_asked", "_caller", "_group", "_limits", "_open", "_send", "_told")
+    __slots__ = ("_asked", "_caller", "_group", "_lacking", "_limits", "_open", "_permit", "_send", "_told")
 
     def __init__(
-        self, send: Send, limits: Limits, *, caller: Caller | None = None, told: Capabilities = NOTHING
+        self,
+        send: Send,
+        limits: Limits,
+        *,
+        permit: Permit | None = None,
+        caller: Caller | None = None,
+        told: Capabilities = NOTHING,
     ) -> None:
         self._send = send
         self._limits = limits
+        self._permit = permit
         self._caller = caller
         self._told = told if caller is not None else NOTHING
         self._asked = 0
         self._group: TaskGroup | None = None
         self._open: dict[str | int, anyio.CancelScope] = {}
+        self._lacking: dict[str, Any] = {}
+        """What the client would have had to declare to be asked what was refused."""
 
     async def answer(self, receive: Receive, hear: Hear) -> Message:
         """Raises UpstreamProtocolError for an upstream that asks too much, or what cannot be told apart."""
@@ -71,7 +80,7 @@ class Questions:
                 self.withdraw(message)
             else:
                 await hear(message)
-        return message
+        return self._explained(message) if self._lacking else message
 
     async def pushed(self, message: Message, group: TaskGroup) -> None:
         """A question that came outside the call's own stream; `group` is where it waits. Raises nothing."""
@@ -113,7 +122,22 @@ class Questions:
         if params is None:
             return envelope.refused(message, -32602, "params must be an object")
         refused = refusal(self._told, message["method"], params)
-        return envelope.refused(message, *refused) if refused else None
+        if refused is None:
+            return None
+        self._lacking |= needed(message["method"], params)
+        return envelope.refused(message, *refused)
+
+    def _explained(self, answer: Message) -> Message:
+        """An upstream that could not ask fails by our refusal; a modern client hears what it would have to declare."""
+        match answer:
+            case {"error": {"code": -32601 | -32602}} if self._permit is not None:
+                request = self._permit.request
+            case _:
+                return answer
+        if request.era is Era.LEGACY or declares(request.capabilities, self._lacking):
+            return answer
+        error = {"code": envelope.MISSING_CAPABILITY, "message": "The server has to ask the client something."}
+        return {**answer, "error": {**error, "data": {"requiredCapabilities": self._lacking}}}
 
     def _ask(self, message: Message, group: TaskGroup) -> None:
         asked: object = message["id"]

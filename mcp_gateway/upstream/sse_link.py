@@ -56,7 +56,7 @@ class SseSession(LegacySession):
     async def _post(
         self, request_id: str, body: bytes, hear: Hear, permit: Permit | None = None, caller: Caller | None = None
     ) -> Answer:
-        questions = Questions(self._reply, self._limits, caller=caller, told=self._told)
+        questions = Questions(self._reply, self._limits, permit=permit, caller=caller, told=self._told)
         risk = permit.tool.risk if permit else None
         message = await self._stream.request(request_id, body, risk=risk, hear=hear, converse=questions.answer)
         return envelope.answer(message, request_id, Era.LEGACY, permit)

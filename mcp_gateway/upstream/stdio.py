@@ -53,7 +53,7 @@ class StdioSession:
         request_id = envelope.new_id()
         params = envelope.call_params(permit, request_id, self.hello.era)
         hear = Relay(permit, caller, request_id)
-        questions = Questions(self._child.send, self._limits, caller=caller, told=self._told)
+        questions = Questions(self._child.send, self._limits, permit=permit, caller=caller, told=self._told)
         message = await self._child.request(
             request_id, method=permit.method, params=params, hear=hear, converse=questions.answer
         )

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from mcp_gateway.errors import OutcomeUnknown, UpstreamFailure, UpstreamProtocolError, UpstreamUnavailable
-from mcp_gateway.model.call import Answer, Caller, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.upstream import Limits, Upstreams
 from mcp_gateway.upstream.deadline import within
 from mcp_gateway.upstream.envelope import Message
@@ -204,6 +204,41 @@ async def test_a_stream_that_ends_with_questions_open_says_so_once() -> None:
     with pytest.raises(OutcomeUnknown):
         await conversed(Upstream(asks(), lambda: client.until(1)), client)
     assert client.thinking == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "needed"),
+    [
+        (asks(method="sampling/createMessage"), {"sampling": {}}),
+        (asks(method="sampling/createMessage", params={"tools": []}), {"sampling": {"tools": {}}}),
+        (asks(method="elicitation/create", params={"mode": "url"}), {"elicitation": {"url": {}}}),
+        (asks(method="tools/call"), None),
+    ],
+)
+@pytest.mark.parametrize("era", list(Era))
+async def test_a_modern_client_hears_what_it_would_have_to_declare(
+    question: dict[str, Any], needed: dict[str, Any] | None, era: Era
+) -> None:
+    told: dict[str, Any] = {"roots": {}, "elicitation": {}}
+    permit = permit_for(ENTRY, "echo", era=era, capabilities=told)
+    failed: dict[str, Any] = {"jsonrpc": "2.0", "id": "ours", "error": {"code": -32601, "message": "cannot ask"}}
+    upstream, client = Upstream(question, failed), Answering(politely)
+    questions = Questions(upstream.send, Limits(), permit=permit, caller=client, told=told)
+    with anyio.fail_after(10):
+        answer = await questions.answer(upstream.receive, client.notify)
+    if needed is None or era is Era.LEGACY:
+        assert answer == failed
+    else:
+        assert answer["error"]["code"] == -32021
+        assert answer["error"]["data"] == {"requiredCapabilities": needed}
+
+
+async def test_who_shares_a_session_is_not_told_to_declare_what_it_did() -> None:
+    permit = permit_for(ENTRY, "echo", era=Era.MODERN, capabilities=CAPABILITIES)
+    failed: dict[str, Any] = {"jsonrpc": "2.0", "id": "ours", "error": {"code": -32601, "message": "cannot ask"}}
+    upstream, client = Upstream(asks(), failed), Answering(politely)
+    questions = Questions(upstream.send, Limits(), permit=permit, caller=client)
+    assert await questions.answer(upstream.receive, client.notify) == failed
 
 
 async def test_the_deadline_moves_only_while_a_question_is_open() -> None:
