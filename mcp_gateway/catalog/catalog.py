@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from mcp_gateway.catalog import readable
 from mcp_gateway.catalog.index import Listing, exposed, listing, mapping_digest
+from mcp_gateway.catalog.matching import Values
 from mcp_gateway.catalog.readable import Shelf, shelf
-from mcp_gateway.catalog.templates import Values
 from mcp_gateway.catalog.uris import is_web, own_uri
 from mcp_gateway.errors import AccessDenied
 from mcp_gateway.model.decision import Reason, deny
@@ -45,6 +45,7 @@ class Catalog:
 
     async def load(self) -> None:
         """Read servers and what they offer from the store and rebuild."""
+        off = _by_server(row.object for row in await switched_off(self._database))
         self._servers = {row.name: row for row in await server_rows(self._database)}
         self._rows = _by_id(await tool_rows(self._database))
         tools = (
@@ -55,7 +56,6 @@ class Catalog:
         by_server: dict[str, list[Tool]] = {name: [] for name in self._upstreams}
         for tool in self._tools.values():
             by_server[tool.server].append(tool)
-        off = _by_server(row.object for row in await switched_off(self._database))
         self._shelves = {name: shelf(tools, off.get(name, ())) for name, tools in by_server.items()}
         self._tool_listings = self._listed(Kind.TOOL, by_server)
         self._other_listings = {kind: self._listed(kind, by_server) for kind in _OTHERS}

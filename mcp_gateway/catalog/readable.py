@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from mcp_gateway.catalog import templates
-from mcp_gateway.catalog.templates import Template, Values
+from mcp_gateway.catalog.matching import Values, match
+from mcp_gateway.catalog.templates import Template, parse
 from mcp_gateway.model.ids import encode, is_digest
 from mcp_gateway.model.tool import Kind, ReviewState, Tool
 
@@ -68,7 +68,7 @@ def find(shelves: Sequence[Shelf], uri: str) -> Found | None:
     candidates = sorted((found for one in shelves for found in one.fitting(uri)), key=lambda found: order(*found))
     for template, tool in candidates:
         try:
-            values = templates.match(template, uri)
+            values = match(template, uri)
         except ValueError:
             return None
         if values is not None:
@@ -85,7 +85,7 @@ def _is_approved(tool: Tool) -> bool:
 
 def _parsed(tool: Tool) -> Template | None:
     try:
-        return templates.parse(tool.name)
+        return parse(tool.name)
     except ValueError:
         return None
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mcp_gateway.authorization import Access
-from mcp_gateway.catalog.templates import match, parse
+from mcp_gateway.catalog.matching import match
+from mcp_gateway.catalog.templates import parse
 from mcp_gateway.errors import GatewayError, OperatorError
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import AgentId, UserId, from_cli

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mcp_gateway.catalog.templates import MAX_EXPRESSIONS, match, parse
+from mcp_gateway.catalog.matching import match
+from mcp_gateway.catalog.templates import MAX_EXPRESSIONS, parse
 
 _SEPARATORS = {"": ",", "+": ",", "#": ",", ".": ".", "/": "/", ";": ";", "?": "&", "&": "&"}
 
@@ -140,6 +141,7 @@ def test_the_variables_are_those_of_the_expansion(
         ("file:///{+path}", "file:///a/%2e%2e/b"),
         ("file:///{+path}", "file:///a%2Fb"),
         ("docs://h{/a*}", "docs://h/a/../b"),
+        ("docs://{host}/x", "docs://me@host/x"),
         ("docs://h{?q}", "docs://h?q=a+b"),
         ("docs://h{?q}", "docs://h?q=a&q=b"),
         ("docs://h{?q}", "docs://h?q=%00"),
