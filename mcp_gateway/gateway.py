@@ -248,7 +248,7 @@ class Gateway:
         entry.decision = decision = await self.authorization.decide(
             principal, item, arguments, now=time.time(), request=request
         )
-        permit = replace(admit(request, principal, item, arguments, decision), method=method, params=params)
+        permit = admit(request, principal, item, arguments, decision, method, params)
         forward = self.upstreams.forward
         if again is not None:
             permit, forward = self._resumed(entry, permit, again)

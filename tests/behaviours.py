@@ -1736,4 +1736,19 @@ PROMISES: tuple[Promise, ...] = (
         "MCP 2025-11-25 basic/transports, backwards compatibility",
         "e2e/test_old_transport.py::test_a_server_of_the_oldest_transport_is_listed_and_called",
     ),
+    Promise(
+        "What no list has is read by whoever was handed a link to it, and nobody else.",
+        "protocol.md 4.8; MCP 2026-07-28 server/tools, resource links",
+        "flow/test_links.py::test_what_no_list_has_is_read_by_whoever_was_handed_the_link_and_nobody_else",
+    ),
+    Promise(
+        "A link carries its server on the endpoint of all; a web address stays one.",
+        "protocol.md 4.8",
+        "flow/test_links.py::test_on_the_endpoint_of_all_servers_a_link_carries_its_server_and_a_web_address_stays_one",
+    ),
+    Promise(
+        "A link is worth no more than the right to the call that gave it.",
+        "design: one decision function for read",
+        "flow/test_links.py::test_a_link_is_worth_no_more_than_the_right_to_the_call_that_gave_it",
+    ),
 )

@@ -214,6 +214,7 @@ TOOLS = {
     "meta": _OBJECT,
     "question": _OBJECT,
     "naïve tool": _OBJECT,
+    "link": {"type": "object", "properties": {"uri": {"type": "string"}}},
 }
 
 
@@ -260,6 +261,12 @@ _Context: TypeAlias = ServerRequestContext[dict[str, Any]]
 
 async def _echo(_ctx: _Context, arguments: _Arguments, _record: Record) -> types.CallToolResult:
     return _text(str(arguments.get("text", "")))
+
+
+async def _link(_ctx: _Context, arguments: _Arguments, _record: Record) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.ResourceLink(type="resource_link", uri=str(arguments["uri"]), name="a link")]
+    )
 
 
 async def _add(_ctx: _Context, arguments: _Arguments, _record: Record) -> types.CallToolResult:
@@ -362,6 +369,7 @@ _BEHAVIOUR: dict[str, _Behaviour] = {
     "meta": _meta,
     "question": _question,
     "naïve tool": _echo,
+    "link": _link,
 }
 
 
