@@ -78,7 +78,7 @@ def _segment(place: Place, value: object) -> str:
 
 def _query(binding: Binding, given: Mapping[str, Any], credentials: Set[str]) -> Iterator[str]:
     places = [place for place in binding.parameters if place.where == "query"]
-    taken = {_alike(name) for name in (*credentials, *(place.name for place in places))}
+    taken = [*credentials, *(place.name for place in places)]
     for place in places:
         if place.argument not in given:
             continue
@@ -86,7 +86,7 @@ def _query(binding: Binding, given: Mapping[str, Any], credentials: Set[str]) ->
             yield f"{key}={value}"
 
 
-def _query_pairs(place: Place, value: object, taken: Set[str]) -> Iterator[Pair]:
+def _query_pairs(place: Place, value: object, taken: Sequence[str]) -> Iterator[Pair]:
     """Both already encoded."""
     name = _text(place.name)
     if place.style == "json":
@@ -102,10 +102,11 @@ def _query_pairs(place: Place, value: object, taken: Set[str]) -> Iterator[Pair]
         yield name, _SEPARATORS.get(place.style, ",").join(_text(text) for text in texts)
 
 
-def _spread(place: Place, value: Mapping[str, Any], taken: Set[str]) -> Iterator[Pair]:
+def _spread(place: Place, value: Mapping[str, Any], taken: Sequence[str]) -> Iterator[Pair]:
     """Each member a parameter of its own, which must not pass for another one or for the credential."""
+    others = {_alike(name) for name in taken}
     for key, member in value.items():
-        if not key or _alike(key) in taken:
+        if not key or _alike(key) in others:
             raise _misfit(place, "propertyNames")
         if member is not None:
             yield _text(key), _text(_scalar(place, member))

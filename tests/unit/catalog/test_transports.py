@@ -94,6 +94,11 @@ def test_a_path_is_no_query() -> None:
         UpstreamEntry.model_validate({"name": "x", "transport": {"type": "openapi", "url": "https://e.com#f"}})
 
 
+def test_the_sample_entry_of_an_old_server_is_valid() -> None:
+    upstream = load_file(ROOT / "examples/registry/everything-sse.yaml")
+    assert isinstance(upstream.transport, SseTransport)
+
+
 def test_the_sample_entry_of_an_api_is_valid() -> None:
     upstream = load_file(ROOT / "examples/registry/library.yaml")
     assert isinstance(upstream.transport, OpenApiTransport)
