@@ -47,6 +47,9 @@ authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under g
 bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peers; at most 5 minutes
 	@$(BIN)/python -m bench
 
+bench-streams: .venv/.ready ## 5,000 idle listening clients: memory of each, and the calls beside them
+	@$(BIN)/python -m bench.streams
+
 fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists against the real OpenFGA evaluator
 	@$(BIN)/python -m tests.fuzz
 
@@ -70,4 +73,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node servers openfga spicedb run demo test check conformance authlab bench fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams fuzz-relationships soak docs lock clean help

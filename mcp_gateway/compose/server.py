@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_network
 
@@ -54,6 +56,7 @@ _log = logging.getLogger(__name__)
 
 API_PATH = "/api/v1"
 _FOREIGN_LEEWAY_SECONDS = 60.0
+_MOST_CONNECTIONS = 40_000
 _COLLECT_AFTER = 20_000
 """New objects between two looks of the collector; some 100 requests."""
 
@@ -75,11 +78,12 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     settings = made.settings
     await made.relationships.require()
     await _first_start(made)
+    connections = _connections()
     inflight = InFlight(settings.limits.concurrency)
     waits = Waits(inflight)
     parking = Parking(inflight, waits)
     upkeep = _upkeep(made)
-    app, streams = await _application(made, inflight, parking)
+    app, streams = await _application(made, inflight, parking, connections)
     await upkeep.declare()
     await made.feed.catch_up()
 
@@ -100,6 +104,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
             host=settings.host,
             port=settings.port,
             inflight=inflight,
+            connections=connections,
             ready=ready,
             stopping=partial(_close_streams, made, streams, parking),
         )
@@ -116,6 +121,16 @@ def _close_streams(made: Office, streams: Streams, parking: Parking) -> None:
     made.events.close()
     streams.close()
     parking.close()
+
+
+def _connections() -> int:
+    """How many the operating system lets us hold, some left for files and upstreams; listening clients hold one each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+    return _MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, soft * 3 // 4)
 
 
 def _settle_memory() -> None:
@@ -163,7 +178,9 @@ def _upkeep(made: Office) -> Upkeep:
     return upkeep
 
 
-async def _application(made: Office, inflight: InFlight, parking: Parking) -> tuple[Application, Streams]:
+async def _application(
+    made: Office, inflight: InFlight, parking: Parking, connections: int
+) -> tuple[Application, Streams]:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
     ended, switches = EndedSessions(made.database), Switches(made.database)
@@ -180,7 +197,9 @@ async def _application(made: Office, inflight: InFlight, parking: Parking) -> tu
         upstreams=made.upstreams,
         journal=made.journal,
     )
-    streams = Streams(Watch(gateway), want=made.upstreams.watch, session_ended=ended.__contains__)
+    streams = Streams(
+        Watch(gateway), want=made.upstreams.watch, session_ended=ended.__contains__, limit=connections // 2
+    )
     made.feed.add(streams)
     parts = Parts(
         gateway=gateway,

@@ -9,6 +9,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Generator, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import anyio
@@ -36,14 +37,15 @@ async def serve(
     host: str,
     port: int,
     inflight: InFlight,
+    connections: int,
     ready: Callable[[], None],
     stopping: Callable[[], None],
 ) -> None:
-    """Serve `app` until SIGINT or SIGTERM; `ready` is called once connections are accepted.
+    """Serve `app` until SIGINT or SIGTERM, to so many connections; `ready` is called once they are accepted.
 
     `stopping` is called on the signal: it ends the streams that would otherwise never be over.
     """
-    run = _granian if server == "granian" else _uvicorn
+    run = partial(_granian, connections=connections) if server == "granian" else _uvicorn
     async with anyio.create_task_group() as tasks:
         stop = anyio.Event()
         tasks.start_soon(_on_signal, stop, stopping)
@@ -52,7 +54,7 @@ async def serve(
         tasks.cancel_scope.cancel()
 
 
-async def _granian(app: App, host: str, port: int, inflight: InFlight, stop: anyio.Event) -> None:
+async def _granian(app: App, host: str, port: int, inflight: InFlight, stop: anyio.Event, *, connections: int) -> None:
     server = GranianServer(
         app,
         address=host,
@@ -61,6 +63,8 @@ async def _granian(app: App, host: str, port: int, inflight: InFlight, stop: any
         http=HTTPModes.http1,
         websockets=False,
         backlog=_BACKLOG,
+        # Its default, the backlog, would let as many idle listeners lock everybody out.
+        backpressure=connections,
         log_enabled=False,
     )
     async with anyio.create_task_group() as tasks:

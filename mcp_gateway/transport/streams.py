@@ -58,6 +58,7 @@ class Streams:
         *,
         want: Want = lambda _server, _uris: None,
         session_ended: Callable[[str], bool] = lambda _digest: False,
+        limit: int = IN_PROCESS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.watch = watch
@@ -67,6 +68,7 @@ class Streams:
         self.stirred = anyio.Event()
         """Set when `moves` does; whoever waits for it puts a new one."""
         self._session_ended = session_ended
+        self._limit = min(limit, IN_PROCESS)
         self._clock = clock
         self._rights = 0
         """Differs whenever somebody may have lost the right to a stream."""
@@ -87,7 +89,7 @@ class Streams:
     def entered(self, stream: Stream) -> Generator[None]:
         """Counted, watched over and written to until the block ends; raises LimitExceeded."""
         who = (stream.principal.user, stream.principal.agent)
-        if self._closed or len(self._open) >= IN_PROCESS:
+        if self._closed or len(self._open) >= self._limit:
             raise LimitExceeded("too many streams are open", code="limit.overload")
         already = self._of_principal.get(who, 0)
         if already >= PER_PRINCIPAL:
