@@ -1,4 +1,4 @@
-"""Tells clients of both eras that something changed: listeners of a subscription, and the sessions of legacy clients."""
+"""Changes lists and tells clients of both eras: listeners of a subscription, and the sessions of legacy clients."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class Announcements:
 
     def __init__(self) -> None:
         self.bus = InMemorySubscriptionBus()
+        self.grown: set[str] = set()
+        """Lists that have one more entry for now."""
         self._sessions: dict[str, ServerSession] = {}
         self._watched: dict[str, set[str]] = {}
 
@@ -46,18 +48,19 @@ class Announcements:
         return types.EmptyResult()
 
     async def changed(self, what: str) -> types.CallToolResult:
-        """`what` is a key of _LISTS."""
+        """Let the list `what`, a key of _LISTS, grow or shrink by one, and say so."""
+        self.grown ^= {what}
         event, notification = _LISTS[what]
         await self.bus.publish(event())
         for session in self._sessions.values():
             await session.send_notification(notification())
-        return types.CallToolResult(content=[text(f"Announced that the {what} changed.")])
+        return types.CallToolResult(content=[text(f"Changed the {what}.")])
 
     async def updated(self, uri: str) -> types.CallToolResult:
         await self.bus.publish(ResourceUpdated(uri))
         for session in self._watched.get(uri, set()) & self._sessions.keys():
             await self._sessions[session].send_resource_updated(uri)
-        return types.CallToolResult(content=[text(f"Announced that {uri} changed.")])
+        return types.CallToolResult(content=[text(f"Changed {uri}.")])
 
 
 def _session_of(ctx: ServerRequestContext) -> str:

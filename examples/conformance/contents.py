@@ -72,6 +72,9 @@ RESOURCES = [
     types.Resource(uri="test://static-binary", name="static-binary", description="A picture", mime_type="image/png"),
     types.Resource(uri="test://watched-resource", name="watched", description="Watchable", mime_type="text/plain"),
 ]
+MORE_RESOURCES = [
+    types.Resource(uri="test://comes-and-goes", name="comes-and-goes", description="Listed at times"),
+]
 TEMPLATES = [
     types.ResourceTemplate(
         uri_template="test://template/{id}/data",
@@ -118,6 +121,9 @@ PROMPTS = [
     types.Prompt(name="test_prompt_with_image", description="Shows an image"),
     types.Prompt(name="test_input_required_result_prompt", description="Asks the user for its context"),
 ]
+
+
+MORE_PROMPTS = [types.Prompt(name="test_prompt_that_comes_and_goes", description="Listed at times")]
 
 
 def prompt(name: str, arguments: dict[str, str]) -> list[types.ContentBlock] | None:

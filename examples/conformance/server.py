@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import mcp_types as types
 from mcp.server.caching import CacheHint
@@ -65,6 +65,8 @@ TOOLS = [
     types.Tool(name=name, description=f"Conformance fixture {name}", input_schema=schema)
     for name, schema in _SCHEMAS.items()
 ]
+MORE_TOOLS = [types.Tool(name="test_tool_that_comes_and_goes", description="Listed at times", input_schema=_NOTHING)]
+MoreT = TypeVar("MoreT")
 
 
 class Fixtures:
@@ -74,10 +76,13 @@ class Fixtures:
         self.announcements = Announcements()
         self.tasks = tasks.Tasks()
 
+    def _grown(self, what: str, more: list[MoreT]) -> list[MoreT]:
+        return more if what in self.announcements.grown else []
+
     async def list_tools(
         self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=TOOLS)
+        return types.ListToolsResult(tools=[*TOOLS, *self._grown("tools", MORE_TOOLS)])
 
     async def call_tool(self, ctx: ServerRequestContext, params: types.CallToolRequestParams) -> Any:
         """A CallAnswer, or what the Tasks extension answers in its place."""
@@ -117,7 +122,12 @@ class Fixtures:
                 return await self.announcements.updated(str(given.get("uri", "")))
             case "greet":
                 return rounds.done(f"Hello, {given.get('name')}!")
-            case "a_tool_without_arguments" | "test_x_mcp_header" | "json_schema_2020_12_tool":
+            case (
+                "test_tool_that_comes_and_goes"
+                | "a_tool_without_arguments"
+                | "test_x_mcp_header"
+                | "json_schema_2020_12_tool"
+            ):
                 return rounds.done(f"Received {sorted(given)}")
             case _:
                 raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name}")
@@ -125,7 +135,9 @@ class Fixtures:
     async def list_resources(
         self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=contents.RESOURCES)
+        return types.ListResourcesResult(
+            resources=[*contents.RESOURCES, *self._grown("resources", contents.MORE_RESOURCES)]
+        )
 
     async def list_templates(
         self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
@@ -146,7 +158,7 @@ class Fixtures:
     async def list_prompts(
         self, _ctx: ServerRequestContext, _params: types.PaginatedRequestParams | None
     ) -> types.ListPromptsResult:
-        return types.ListPromptsResult(prompts=contents.PROMPTS)
+        return types.ListPromptsResult(prompts=[*contents.PROMPTS, *self._grown("prompts", contents.MORE_PROMPTS)])
 
     async def get_prompt(
         self, ctx: ServerRequestContext, params: types.GetPromptRequestParams
