@@ -1,7 +1,6 @@
 """The 2026-07-28 leg over HTTP: one stateless POST per request, answered by JSON or by an event stream.
 
-Closing the request is its cancellation. An answer that has begun is closed at once; before that the
-client library goes on with the request until the answer begins or the upstream's deadline passes.
+Closing the request is its cancellation, whether its answer has begun or not.
 """
 
 from __future__ import annotations

@@ -119,6 +119,17 @@ async def test_a_loopback_upstream_without_a_network_range_is_not_contacted(tmp_
 
 
 @pytest.mark.parametrize("script", [scripts.hang, scripts.drip])
+async def test_a_cancelled_call_is_hung_up_on_long_before_its_deadline(tmp_path: Path, script: Script) -> None:
+    async with scripted_upstream(script) as upstream, anyio.create_task_group() as tasks:
+        tasks.start_soon(forwarded, upstream.entry(timeout_seconds=600.0), tmp_path)
+        with anyio.fail_after(10):
+            await upstream.arrived.wait()
+        tasks.cancel_scope.cancel()
+        with anyio.fail_after(10, shield=True):
+            await upstream.closed.wait()
+
+
+@pytest.mark.parametrize("script", [scripts.hang, scripts.drip])
 async def test_an_upstream_that_hangs_or_drips_times_out_and_is_hung_up_on(tmp_path: Path, script: Script) -> None:
     async with scripted_upstream(script) as upstream:
         with pytest.raises(UpstreamFailure) as caught:
