@@ -136,6 +136,8 @@ class AccessDenied(GatewayError):
     def __init__(self, decision: Decision | None, *, code: str) -> None:
         super().__init__(code=code)
         self.decision = decision
+        self.uri: str | None = None
+        """Of a resource that was asked for, as the caller wrote it; told back to it (MCP 2026-07-28 server/resources)."""
 
 
 class Unavailable(GatewayError):

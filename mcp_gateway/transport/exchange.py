@@ -171,7 +171,11 @@ class Exchange:
     async def read_resource(self, request: Request) -> None:
         uri = text(self.params, "uri")
         self.called = (request, Kind.RESOURCE, uri, _NOTHING)
-        answer = await self._take(self.called)
+        try:
+            answer = await self._take(self.called)
+        except AccessDenied as exc:
+            exc.uri = uri
+            raise
         asks = answer.result is not None and answer.result.get("resultType") == INPUT_REQUIRED
         await self._answer(answer, bridge.plain_result if asks else bridge.read_result)
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from mcp_gateway.errors import PUBLIC, BadRequest, GatewayError, InvalidArguments
+from mcp_gateway.errors import PUBLIC, AccessDenied, BadRequest, GatewayError, InvalidArguments
 from mcp_gateway.model.reasons import sentence
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -121,4 +121,6 @@ def error_object(error: GatewayError, request_id: str) -> dict[str, Any]:
         data = {**error.data, **data}
     elif isinstance(error, InvalidArguments):
         message = str(error)
+    elif isinstance(error, AccessDenied) and error.uri is not None:
+        data = {"uri": error.uri, **data}
     return {"code": code, "message": message, "data": data}

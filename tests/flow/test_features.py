@@ -148,6 +148,7 @@ async def test_without_the_grant_nothing_is_listed_and_everything_is_refused_as_
         assert await listed(client, method, field, key) == []
     refusals = [await read(client, uri) for uri in (STATIC, "test://template/1/data", "test://no-such")]
     assert {(r.status, r.reason, r.body["error"]["code"]) for r in refusals} == {(200, "resource.unavailable", -32602)}
+    assert refusals[2].body["error"]["data"]["uri"] == "test://no-such"
     prompt = await client.request("prompts/get", {"name": "test_simple_prompt"}, name="test_simple_prompt")
     assert (prompt.reason, prompt.body["error"]["code"]) == ("prompt.unavailable", -32602)
 
