@@ -1732,6 +1732,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_questions.py::test_answers_that_nobody_asked_for_are_the_upstreams_to_judge",
     ),
     Promise(
+        "A task asks only what its client declared and says which server asks.",
+        "MCP Tasks extension; 2026-07-28 basic/patterns/mrtr",
+        "flow/test_questions.py::test_a_task_asks_only_what_its_client_declared_and_says_which_server_asks",
+    ),
+    Promise(
         "A server of the oldest HTTP transport works whether its entry says so or not.",
         "MCP 2025-11-25 basic/transports, backwards compatibility",
         "e2e/test_old_transport.py::test_a_server_of_the_oldest_transport_is_listed_and_called",

@@ -24,7 +24,7 @@ from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.params import an_object, completion, text
 from mcp_gateway.transport.reply import Reply
-from mcp_gateway.transport.rounds import Rounds
+from mcp_gateway.transport.rounds import Rounds, task_shown_to
 from mcp_gateway.transport.session_states import SessionStates
 from mcp_gateway.transport.sessions import Session, Sessions
 from mcp_gateway.transport.streams import Streams
@@ -160,7 +160,8 @@ class Exchange:
         params = {name: value for name, value in self.params.items() if name not in ("taskId", "_meta")}
         answer = await self.parts.gateway.use_task(request, self.principal, method, ref, params, self)
         if answer.result is not None:
-            answer = replace(answer, result=renamed(answer.result, ref, handle))
+            found = task_shown_to(request, answer.result, ref.server)
+            answer = replace(answer, result=renamed(found, ref, handle))
         await self._answer(answer, bridge.plain_result)
 
     async def get_prompt(self, request: Request) -> None:

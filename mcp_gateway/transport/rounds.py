@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import anyio
 
 from mcp_gateway.errors import BadRequest, Declined, UnknownState, UpstreamProtocolError, UpstreamTimeout
-from mcp_gateway.model.call import Again, Answer, Era
+from mcp_gateway.model.call import Again, Answer, Era, Request
 from mcp_gateway.model.tool import JsonObject, Tool
 from mcp_gateway.transport.asking import can_be_asked, lacking, outcome_of, presented
 from mcp_gateway.transport.parked import Waiting
@@ -92,11 +92,11 @@ class Rounds:
         requests = wanted(result) if answer.result is not None else urls_wanted(answer.error or {})
         if requests is None:
             return answer
-        _refuse_undeclared(turn, requests)
+        shown = shown_to(turn.request, requests, item.server)
         state = replace(_state_of(answer, item, began), asked={key: str(r["method"]) for key, r in requests.items()})
         handed = {**result, "resultType": INPUT_REQUIRED, "requestState": self.states.seal(turn, state)}
         if requests:
-            handed["inputRequests"] = {key: _shown(turn, item, request) for key, request in requests.items()}
+            handed["inputRequests"] = shown
         return Answer(handed, None, answer.era)
 
     async def _answered(self, turn: Turn, client: Client, answer: Answer, number: int) -> Again:
@@ -104,7 +104,7 @@ class Rounds:
         assert answer.item is not None
         result = answer.result or {}
         requests = wanted(result)
-        _refuse_undeclared(turn, requests)
+        _refuse_undeclared(turn.request, requests)
         if not requests:
             # The upstream has too much to do now and wants to be asked again.
             await anyio.sleep(min(_FIRST_PAUSE_SECONDS * 2**number, _LAST_PAUSE_SECONDS))
@@ -172,12 +172,30 @@ def _facts(state: State, back: Returned) -> list[str]:
     return [f"{method}: {outcome_of(back.answers[key])}" for key, method in state.asked.items() if key in back.answers]
 
 
-def _refuse_undeclared(turn: Turn, requests: Mapping[str, JsonObject]) -> None:
+def task_shown_to(request: Request, result: JsonObject, server: str) -> JsonObject:
+    """What an upstream says of a task, with its questions as the client gets them."""
+    if "inputRequests" not in result:
+        return result
+    return {**result, "inputRequests": shown_to(request, wanted(result), server)}
+
+
+def shown_to(request: Request, requests: Mapping[str, JsonObject], server: str) -> dict[str, JsonObject]:
+    """The questions as a modern client gets them; raises BadRequest for what it did not declare."""
+    _refuse_undeclared(request, requests)
+    named = server if request.endpoint is None else None
+    return {key: _presented(asked, named) for key, asked in requests.items()}
+
+
+def _presented(asked: JsonObject, server: str | None) -> JsonObject:
+    return {**asked, "params": presented(str(asked["method"]), asked["params"], server)} if "params" in asked else asked
+
+
+def _refuse_undeclared(request: Request, requests: Mapping[str, JsonObject]) -> None:
     """MCP 2026-07-28 patterns/mrtr: nobody is asked what they did not say they can be asked."""
     required: dict[str, Any] = {}
-    for request in requests.values():
+    for asked in requests.values():
         try:
-            missing = lacking(turn.request.capabilities, str(request["method"]), request.get("params", {}))
+            missing = lacking(request.capabilities, str(asked["method"]), asked.get("params", {}))
         except Declined as exc:
             raise UpstreamProtocolError("the upstream asks what no client may be asked") from exc
         for name, features in (missing or {}).items():
@@ -188,12 +206,5 @@ def _refuse_undeclared(turn: Turn, requests: Mapping[str, JsonObject]) -> None:
             code="request.missing_capability",
             data={"requiredCapabilities": required},
             # The code is of the modern era.
-            jsonrpc=None if turn.request.era is Era.MODERN else -32600,
+            jsonrpc=None if request.era is Era.MODERN else -32600,
         )
-
-
-def _shown(turn: Turn, item: Tool, request: JsonObject) -> JsonObject:
-    if "params" not in request:
-        return request
-    server = item.server if turn.request.endpoint is None else None
-    return {**request, "params": presented(str(request["method"]), request["params"], server)}

@@ -140,3 +140,18 @@ async def test_answers_that_nobody_asked_for_are_the_upstreams_to_judge(made: St
         assert early.result["content"][0]["text"] == "Hello, Alice!"
         wrong = await client.call(f"{ROUND}elicitation", {}, inputResponses={"wrong": name})
         assert wrong.result["resultType"] == "input_required"
+
+
+async def test_a_task_asks_only_what_its_client_declared_and_says_which_server_asks(made: Stage) -> None:
+    tasks: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    async with httpx2.AsyncClient(timeout=60) as http:
+        client = ModernAsked(http, made.gateway.endpoint(), made.token(), {**CAPABILITIES, **tasks})
+        begun = (await client.call("modern__multi_input", {})).result
+        about = {"taskId": begun["taskId"]}
+        told = (await client.request("tasks/get", about, begun["taskId"])).result
+        assert told["status"] == "input_required"
+        asked = [request["params"]["message"] for request in told["inputRequests"].values()]
+        assert asked and all(message.startswith("[modern] ") for message in asked)
+        client.capabilities = tasks
+        refused = await client.request("tasks/get", about, begun["taskId"])
+        assert (refused.status, refused.reason) == (400, "request.missing_capability")

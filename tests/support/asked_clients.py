@@ -83,16 +83,21 @@ class ModernAsked:
         **back: Any,
     ) -> Replied:
         """`back` are `requestState` and `inputResponses` of a retry."""
+        return await self.request("tools/call", {"name": tool, "arguments": arguments, **back}, tool, meta=meta)
+
+    async def request(
+        self, method: str, params: Mapping[str, Any], name: str, *, meta: Mapping[str, Any] | None = None
+    ) -> Replied:
+        """`name` is what `params` name: a tool, a task."""
         self.asked += 1
         stamped = {**META, "io.modelcontextprotocol/clientCapabilities": self.capabilities, **(meta or {})}
-        params = {"name": tool, "arguments": arguments, **back, "_meta": stamped}
-        message = {"jsonrpc": "2.0", "id": self.asked, "method": "tools/call", "params": params}
+        message = {"jsonrpc": "2.0", "id": self.asked, "method": method, "params": {**params, "_meta": stamped}}
         headers = {
             "authorization": f"Bearer {self.token}",
             "accept": _BOTH,
             "mcp-protocol-version": MODERN,
-            "mcp-method": "tools/call",
-            "mcp-name": tool,
+            "mcp-method": method,
+            "mcp-name": name,
         }
         response = await self.http.post(self.url, json=message, headers=headers)
         messages = [message async for message in _messages(response)]
