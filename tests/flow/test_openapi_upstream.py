@@ -107,7 +107,7 @@ async def test_a_document_that_moves_an_operation_suspends_its_tool(gateway: Ins
 
 async def test_a_document_that_is_broken_changes_nothing_and_says_where(gateway: Installation, tmp_path: Path) -> None:
     (tmp_path / "library.json").write_text('{"openapi": "3.1.0", "paths": {"/a": {"get": 1}}}')
-    with pytest.raises(CommandFailed, match="library.json: #/paths/~1a/get: must be an object"):
+    with pytest.raises(CommandFailed, match=r"library\.json: #/paths/~1a/get: must be an object"):
         gateway.cli("server", "refresh", "library")
     async with httpx2.AsyncClient(timeout=20) as http:
         found = await (await client(gateway, http)).call("book_get", {"book_id": "b1"})
