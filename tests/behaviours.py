@@ -1712,6 +1712,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_odd_questions.py::test_a_refused_question_ends_a_legacy_clients_call",
     ),
     Promise(
+        "A resource may ask before it is read.",
+        "MCP 2026-07-28 basic/patterns/mrtr",
+        "flow/test_odd_questions.py::test_a_resource_may_ask_before_it_is_read",
+    ),
+    Promise(
         "A page an older server wants visited is a question to a modern client.",
         "MCP 2026-07-28 basic/patterns/mrtr; design §10",
         "flow/test_odd_questions.py::test_a_page_an_older_server_wants_visited_is_a_question_to_a_modern_client",

@@ -25,6 +25,7 @@ FORM: dict[str, Any] = {
 }
 PAGE: dict[str, Any] = {"mode": "url", "elicitationId": "e-1", "url": "https://example.com/c", "message": "Connect"}
 FAT = "s" * 65_536
+URI = "paint://wall"
 Answer: TypeAlias = dict[str, Any]
 
 
@@ -56,13 +57,21 @@ class Odd:
         given = asked.body.get("params", {})
         match asked.body["method"]:
             case "server/discover":
-                found: Answer = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}
+                found: Answer = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}, "resources": {}}}
                 return reply(asked, {"resultType": "complete", **found})
             case "tools/list":
                 return reply(asked, {"resultType": "complete", "tools": [tool(name) for name in self.tools]})
             case "tools/call":
                 self._count(given["name"])
                 return reply(asked, self.tools[given["name"]](given))
+            case "resources/list":
+                return reply(asked, {"resultType": "complete", "resources": [{"uri": URI, "name": "paint"}]})
+            case "resources/read":
+                said = given.get("inputResponses", {}).get("q", {}).get("content", {}).get("colour")
+                if said is None:
+                    return reply(asked, required(inputRequests={"q": FORM}, requestState="reading"))
+                contents = [{"uri": given["uri"], "text": f"{said} {given['requestState']}"}]
+                return reply(asked, {"resultType": "complete", "contents": contents})
             case _:
                 return refusal(asked, -32601)
 
@@ -211,6 +220,21 @@ async def test_an_undeclared_question_names_the_capability_and_is_not_repeated(s
         error = (await anext(messages))["error"]
     assert (error["code"], error["data"]["reason"]) == (-32600, "request.missing_capability")
     assert stage.odd.called["modelling"] == 2
+
+
+async def test_a_resource_may_ask_before_it_is_read(stage: Stage) -> None:
+    modern = stage.modern()
+    uri = f"odd+{URI}"
+    asked = (await modern.request("resources/read", {"uri": uri}, uri)).result
+    assert asked["inputRequests"]["q"]["params"]["message"] == "[odd] Which colour?"
+    back = {"uri": uri, **accepting(asked)}
+    assert (await modern.request("resources/read", back, uri)).result["contents"][0]["text"] == "blue reading"
+    elsewhere = await modern.request("resources/read", {**back, "uri": f"{uri}/2"}, f"{uri}/2")
+    assert elsewhere.reason == "state.invalid"
+    client = await stage.legacy()
+    async with client.request("resources/read", {"uri": uri}) as messages:
+        assert await client.answer(await anext(messages)) == 202
+        assert (await anext(messages))["result"]["contents"][0] == {"uri": uri, "text": "blue reading"}
 
 
 async def test_a_refused_question_ends_a_legacy_clients_call(stage: Stage) -> None:

@@ -44,8 +44,14 @@ class LegacyAsked:
     async def call(
         self, tool: str, arguments: Mapping[str, Any], *, id: int = 1
     ) -> AsyncGenerator[AsyncIterator[dict[str, Any]]]:
-        params = {"name": tool, "arguments": arguments}
-        message = {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}
+        async with self.request("tools/call", {"name": tool, "arguments": arguments}, id=id) as messages:
+            yield messages
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, params: Mapping[str, Any], *, id: int = 1
+    ) -> AsyncGenerator[AsyncIterator[dict[str, Any]]]:
+        message = {"jsonrpc": "2.0", "id": id, "method": method, "params": params}
         async with self._http.stream("POST", self._url, json=message, headers=self.headers) as response:
             yield _messages(response)
 

@@ -165,6 +165,39 @@ def test_questions_of_an_upstream_are_read_strictly() -> None:
             wanted(result)
 
 
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=12,
+)
+_REQUEST = st.fixed_dictionaries({}, optional={"method": _JSON | st.just("roots/list"), "params": _JSON})
+
+
+@given(requests=_JSON | st.dictionaries(st.text(max_size=5), _JSON | _REQUEST, max_size=4), state=_JSON)
+def test_whatever_an_upstream_asks_is_read_or_refused(requests: Any, state: Any) -> None:
+    try:
+        found = wanted({"inputRequests": requests, "requestState": state})
+    except UpstreamProtocolError:
+        return
+    assert all(isinstance(request["method"], str) for request in found.values())
+
+
+@given(answers=_JSON, state=_JSON)
+def test_whatever_comes_back_is_read_or_refused(answers: Any, state: Any) -> None:
+    try:
+        found = returned({"inputResponses": answers, "requestState": state})
+    except BadRequest as refusal:
+        assert refusal.jsonrpc == -32602
+        return
+    assert found is not None and all(isinstance(answer, dict) for answer in found.answers.values())
+
+
+@given(data=_JSON | st.fixed_dictionaries({"elicitations": _JSON}))
+def test_whatever_an_error_carries_is_pages_or_nothing(data: Any) -> None:
+    found = urls_wanted({"code": -32042, "data": data})
+    assert found is None or all(request["method"] == "elicitation/create" for request in found.values())
+
+
 def test_pages_that_an_older_upstream_wants_visited_become_questions() -> None:
     page = {"mode": "url", "elicitationId": "e-1", "url": "https://example.com/connect", "message": "Connect"}
     assert urls_wanted({"code": -32042, "message": "", "data": {"elicitations": [page]}}) == {
