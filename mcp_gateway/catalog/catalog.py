@@ -157,9 +157,10 @@ def _by_id(rows: Sequence[ToolRow]) -> Mapping[ToolId, ToolRow]:
     """Of a resource and a template of one text, which cannot both be fit to be listed, the approved one."""
     found: dict[ToolId, ToolRow] = {}
     for row in rows:
-        before = found.get(row.id)
+        identifier = row.id
+        before = found.get(identifier)
         if before is None or before.state is not ReviewState.APPROVED:
-            found[row.id] = row
+            found[identifier] = row
     return found
 
 

@@ -8,6 +8,7 @@ character a meaning; a part that would be over 200 bytes becomes `%sha256-` and 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import NewType
 
 UserId = NewType("UserId", str)
@@ -27,13 +28,18 @@ _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGEST_MARK = "%sha256-"
 """No plain part can look like it, because `%` is always encoded; a colon would not be an OpenFGA id."""
 _RESERVED = frozenset(":#*@/%")
+_SPECIAL = re.compile(r"[:#*@/%\x00-\x20\x7f]")
+"""All that is encoded of ASCII, which nearly every part is."""
 
 
 def encode(part: str) -> str:
     """One id part, safe inside `type:id`, `type:id#relation` and a path; raises ValueError if empty."""
     if not part:
         raise ValueError("an id part must not be empty")
-    encoded = part if part.isascii() and part.isalnum() else "".join(map(_encoded, part))
+    if not part.isascii():
+        encoded = "".join(map(_encoded, part))
+    else:
+        encoded = part if part.isalnum() else _SPECIAL.sub(_escaped, part)
     if len(encoded.encode()) <= _MAX_PART_BYTES:
         return encoded
     return _DIGEST_MARK + hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
@@ -42,6 +48,10 @@ def encode(part: str) -> str:
 def is_digest(part: str) -> bool:
     """Whether an encoded part does not tell what it stands for."""
     return part.startswith(_DIGEST_MARK)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"%{ord(found[0]):02X}"
 
 
 def _encoded(character: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,14 @@ def test_a_part_is_short_and_free_of_reserved_characters(part: str) -> None:
 @given(one=parts, other=parts)
 def test_different_parts_have_different_encodings(one: str, other: str) -> None:
     assert (encode(one) == encode(other)) is (one == other)
+
+
+@given(st.text(st.characters(max_codepoint=0x7F), min_size=1, max_size=60))
+def test_the_reserved_and_the_invisible_of_ascii_are_encoded_and_nothing_else(part: str) -> None:
+    reserved = [character in ":#*@/% " or not character.isprintable() for character in part]
+    spelled = [f"%{ord(c):02X}" if special else c for c, special in zip(part, reserved, strict=True)]
+    assert encode(part) == "".join(spelled)
+    assert unquote(encode(part)) == part
 
 
 def test_a_wildcard_is_never_an_id() -> None:
