@@ -1527,6 +1527,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_catalog_kinds.py::test_people_see_every_kind_on_the_command_line",
     ),
     Promise(
+        "A list that fails is said and what was approved of it stays.",
+        "docs: the review of what servers offer",
+        "flow/test_catalog_kinds.py::test_a_list_that_fails_is_said_and_what_was_approved_of_it_stays",
+    ),
+    Promise(
         "The operations of an HTTP API are listed and called as tools.",
         "OpenAPI 3.1 §4.8.10; design §6",
         "flow/test_openapi_upstream.py::test_the_operations_of_an_api_are_listed_and_called",

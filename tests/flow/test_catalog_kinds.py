@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.gateway import CommandFailed, Installation, http_entry, install
 from tests.support.processes import free_port, listening, running
+from tests.support.upstreams import Asked, answering, scripted_upstream
 from tests.support.wire import Answered, ModernClient
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +149,35 @@ async def test_people_see_every_kind_on_the_command_line(stage: Stage) -> None:
     assert "3 resources, 1 template" in await stage.cli("server", "list")
     refreshed = await stage.cli("server", "refresh", "docs")
     assert "unchanged" in refreshed
+
+
+async def test_a_list_that_fails_is_said_and_what_was_approved_of_it_stays(tmp_path: Path) -> None:
+    lists: dict[str, Any] = {
+        "tools/list": {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]},
+        "prompts/list": {"prompts": [{"name": "p"}]},
+        "server/discover": {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}, "prompts": {}}},
+    }
+
+    def answer(asked: Asked) -> dict[str, Any]:
+        result = {**lists[asked.headers["mcp-method"]], "resultType": "complete"}
+        return {"jsonrpc": "2.0", "id": asked.id, "result": result}
+
+    async with scripted_upstream(answering(answer)) as upstream:
+        gateway = await anyio.to_thread.run_sync(
+            lambda: install(tmp_path, registry={"odd": http_entry("odd", upstream.url, protocol="modern")})
+        )
+
+        async def found(*arguments: str) -> Any:
+            return await anyio.to_thread.run_sync(lambda: gateway.json("server", *arguments))
+
+        assert (await found("refresh", "odd"))["new"] == ["t", "prompt:p"]
+        lists["prompts/list"] = {"prompts": "none"}
+        lists["tools/list"] = {"tools": []}
+        failed = await found("refresh", "odd")
+        assert (failed["error"], failed["unanswered"]) == ("upstream.protocol_error", ["prompt"])
+        assert (failed["missing"], failed["unchanged"]) == (["t"], [])
+        shown = await found("show", "odd")
+        assert [(one["name"], one["state"]) for one in shown["prompts"]] == [("p", "approved")]
+        assert shown["last_error"] == "upstream.protocol_error"
+        said = await anyio.to_thread.run_sync(lambda: gateway.cli("server", "refresh", "odd"))
+        assert said == "odd: 1 missing"
