@@ -31,7 +31,7 @@ from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.listening import NotOffered, Offered, Overhear, Wanted
 from mcp_gateway.upstream.listening_legacy import Subscriptions
 from mcp_gateway.upstream.picking_up import EventStream
-from mcp_gateway.upstream.questions import Hear, Questions
+from mcp_gateway.upstream.questions import Hear, Questions, Room
 from mcp_gateway.upstream.reading import Reading, ignore
 from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
@@ -43,6 +43,8 @@ _LISTENING_SECONDS = 3_600.0
 """How long one stream of a session is held, beyond a call's deadline, before it is opened again."""
 _LISTENING_SHARE = 4
 """Such streams take no more than this part of the connections."""
+_ASKING_SHARE = 2
+"""Calls that wait for somebody to answer hold no more than this part of the connections."""
 _SETTLING_SECONDS = 1.0
 Spawn: TypeAlias = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
 """Runs something in the background as long as the upstream is configured."""
@@ -57,13 +59,22 @@ class LegacySession:
     """One initialized session."""
 
     def __init__(
-        self, http: HttpClient, headers: Headers, hello: Hello, *, has_id: bool, limits: Limits, told: Capabilities
+        self,
+        http: HttpClient,
+        headers: Headers,
+        hello: Hello,
+        *,
+        has_id: bool,
+        limits: Limits,
+        told: Capabilities,
+        room: Room | None = None,
     ) -> None:
         self._http = http
         self._headers = headers
         self._has_id = has_id
         self._limits = limits
         self._told = told
+        self._room = room
         # The HTTP client's deadline cannot stand still while somebody is asked; the call's own does.
         self._patience = limits.patience_seconds if told else 0.0
         self.hello = hello
@@ -127,7 +138,7 @@ class LegacySession:
     async def _post(
         self, request_id: str, body: bytes, hear: Hear, permit: Permit | None = None, caller: Caller | None = None
     ) -> Answer:
-        questions = Questions(self._reply, self._limits, permit=permit, caller=caller, told=self._told)
+        questions = Questions(self._reply, self._limits, permit=permit, caller=caller, told=self._told, room=self._room)
         patience = self._patience if caller else 0.0
 
         def pick_up(place: str) -> AbstractAsyncContextManager[Response]:
@@ -182,6 +193,7 @@ class LegacyLeg:
         self._shared = shared
         self._spawn = spawn
         self._listening = 0
+        self._room = Room(limits.connections // _ASKING_SHARE)
         self._sessions = Sessions[LegacySession](
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
@@ -264,7 +276,9 @@ class LegacyLeg:
         hello = Hello.of(found, Era.LEGACY, agreed(found), envelope.server_info(found))
         has_id = session_id is not None
         capabilities = told(who.capabilities)
-        session = LegacySession(self._http, headers, hello, has_id=has_id, limits=self._limits, told=capabilities)
+        session = LegacySession(
+            self._http, headers, hello, has_id=has_id, limits=self._limits, told=capabilities, room=self._room
+        )
         if capabilities and who.user and has_id and self._spawn is not None:
             await self._listen(session, self._spawn)
         return session

@@ -40,10 +40,20 @@ async def no_questions(receive: Receive, hear: Hear) -> Message:
     return message
 
 
+class Room:
+    """How many questions of one upstream may be open at once: each holds a connection for as long as a person thinks."""
+
+    __slots__ = ("limit", "taken")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+
+
 class Questions:
     """Of one call. `told` is what the upstream was told it may ask, `send` carries our replies to it."""
 
-    __slots__ = ("_asked", "_caller", "_group", "_lacking", "_limits", "_open", "_permit", "_send", "_told")
+    __slots__ = ("_asked", "_caller", "_group", "_lacking", "_limits", "_open", "_permit", "_room", "_send", "_told")
 
     def __init__(
         self,
@@ -53,12 +63,14 @@ class Questions:
         permit: Permit | None = None,
         caller: Caller | None = None,
         told: Capabilities = NOTHING,
+        room: Room | None = None,
     ) -> None:
         self._send = send
         self._limits = limits
         self._permit = permit
         self._caller = caller
         self._told = told if caller is not None else NOTHING
+        self._room = room
         self._asked = 0
         self._group: TaskGroup | None = None
         self._open: dict[str | int, anyio.CancelScope] = {}
@@ -122,10 +134,12 @@ class Questions:
         if params is None:
             return envelope.refused(message, -32602, "params must be an object")
         refused = refusal(self._told, message["method"], params)
-        if refused is None:
-            return None
-        self._lacking |= needed(message["method"], params)
-        return envelope.refused(message, *refused)
+        if refused is not None:
+            self._lacking |= needed(message["method"], params)
+            return envelope.refused(message, *refused)
+        if self._room is not None and self._room.taken >= self._room.limit:
+            return envelope.refused(message, _INTERNAL, "too many questions are open")
+        return None
 
     def _explained(self, answer: Message) -> Message:
         """An upstream that could not ask fails by our refusal; a modern client hears what it would have to declare."""
@@ -152,10 +166,13 @@ class Questions:
         group.start_soon(self._put, message, asked, scope)
 
     async def _put(self, message: Message, asked: str | int, scope: anyio.CancelScope) -> None:
+        room = self._room or Room(0)
+        room.taken += 1
         try:
             with scope:
                 await self._reply(await self._answered(message))
         finally:
+            room.taken -= 1
             del self._open[asked]
 
     async def _answered(self, message: Message) -> bytes:

@@ -233,6 +233,35 @@ async def test_a_modern_client_hears_what_it_would_have_to_declare(
         assert answer["error"]["data"] == {"requiredCapabilities": needed}
 
 
+async def test_people_who_think_leave_connections_to_others(tmp_path: Path) -> None:
+    thinking = Forever()
+    late: Answer | None = None
+    async with (
+        running_upstream(tmp_path, era="legacy") as upstream,
+        Upstreams(tmp_path, limits=Limits(connections=6)) as upstreams,
+    ):
+        upstreams.configure([upstream.entry])
+
+        def asking(user: str) -> Permit:
+            arguments = {"kinds": ["roots/list"]}
+            return permit_for(upstream.entry, "question", arguments, user=user, capabilities=CAPABILITIES)
+
+        async with anyio.create_task_group() as tasks:
+            for number, user in enumerate(("a", "b", "c"), 1):
+                tasks.start_soon(upstreams.forward, asking(user), thinking)
+                await thinking.until(number)
+            late = await upstreams.forward(asking("d"), Answering(politely))
+            tasks.cancel_scope.cancel()
+        again = await upstreams.forward(asking("d"), Answering(politely))
+    assert late is not None and _text_of(late) == [{"refused": -32603}]
+    assert _text_of(again) == [await politely("roots/list", {})]
+
+
+def _text_of(answer: Answer) -> Any:
+    assert answer.result is not None
+    return json.loads(answer.result["content"][0]["text"])
+
+
 async def test_who_shares_a_session_is_not_told_to_declare_what_it_did() -> None:
     permit = permit_for(ENTRY, "echo", era=Era.MODERN, capabilities=CAPABILITIES)
     failed: dict[str, Any] = {"jsonrpc": "2.0", "id": "ours", "error": {"code": -32601, "message": "cannot ask"}}
