@@ -31,8 +31,8 @@ from mcp_gateway.settings import IssuerSettings, Settings
 from mcp_gateway.storage.sessions import EndedSessions
 from mcp_gateway.storage.switches import Switches
 from mcp_gateway.transport.app import Application
-from mcp_gateway.transport.asking import Questions
 from mcp_gateway.transport.challenge import endpoint_path
+from mcp_gateway.transport.conversation import Questions
 from mcp_gateway.transport.edge import Origins
 from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import InFlight

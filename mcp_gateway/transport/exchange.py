@@ -16,9 +16,9 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject, Kind
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
-from mcp_gateway.transport.asking import Conversation, Questions
 from mcp_gateway.transport.challenge import challenge
 from mcp_gateway.transport.classify import capabilities_of, meta_of, progress_token
+from mcp_gateway.transport.conversation import Conversation, Questions
 from mcp_gateway.transport.edge import Network, Origins, forwarded_for
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.lists import Pages

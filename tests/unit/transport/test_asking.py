@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from mcp_gateway.errors import Declined, LimitExceeded
-from mcp_gateway.transport import asking
-from mcp_gateway.transport.asking import MAX_QUESTIONS, Conversation, Questions, can_be_asked, lacking, presented
+from mcp_gateway.transport import asking, conversation
+from mcp_gateway.transport.asking import MAX_QUESTIONS, can_be_asked, lacking, presented
+from mcp_gateway.transport.conversation import Conversation, Questions
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.waits import Waits
@@ -193,7 +194,7 @@ async def test_the_clients_error_reaches_the_upstream_as_its_code_alone() -> Non
 
 async def test_a_client_that_never_answers_or_leaves_is_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.05)
-    monkeypatch.setattr(asking, "_KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(conversation, "_KEEP_ALIVE_SECONDS", 0.01)
     silent = Line(open_questions())
     with pytest.raises(Declined):
         await silent.ask()
