@@ -60,6 +60,8 @@ class Upkeep:
         self._again: set[str] = set()
         """Said while they were looked at that something changed."""
         self._nudged = anyio.Event()
+        self._announced: dict[str, set[str]] = {}
+        self._tell: Callable[[str, str], None] = lambda _server, _list: None
         self._seen: object = None
         self._end_disabled_at: float | None = None
 
@@ -82,8 +84,14 @@ class Upkeep:
                     tasks.start_soon(self._discover, upstream)
                 await self._until_due()
 
-    def look_soon(self, server: str) -> None:
+    def attend(self, announced: Callable[[str, str], None]) -> None:
+        """Call this with a server and a list of it that it announced as changed, once it was looked at."""
+        self._tell = announced
+
+    def look_soon(self, server: str, announced: str | None = None) -> None:
         """`server` said that what it serves changed; however often it says so, it is not looked at all the time."""
+        if announced is not None:
+            self._announced.setdefault(server, set()).add(announced)
         now, due = time.monotonic(), self._due.get(server)
         if due is None:
             return
@@ -177,6 +185,9 @@ class Upkeep:
             self._again.discard(upstream.name)
             if error is None:
                 self.look_soon(upstream.name)
+        elif error is None:
+            for name in self._announced.pop(upstream.name, ()):
+                self._tell(upstream.name, name)
 
     async def _refreshed(self, upstream: Upstream) -> str | None:
         """Why it could not be asked; what is switched off is left alone."""

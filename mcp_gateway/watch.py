@@ -96,6 +96,15 @@ class Watch:
             until += [] if visible.valid_until is None else [visible.valid_until]
         return Seen(hash(tuple(shown)), min(until, default=None))
 
+    async def sees(self, request: Request, principal: Principal, kinds: Sequence[Kind], server: str) -> bool:
+        """Whether anything of `server` is in what `list` would answer now; raises AuthorizationUnavailable."""
+        for kind in kinds:
+            tools = self.gateway.catalog.listing(request.endpoint, kind).tools
+            visible = await self.gateway.authorization.visible(principal, tools, now=time.time(), request=request)
+            if any(tool.server == server and tool.id in visible.ids for tool in tools):
+                return True
+        return False
+
     async def ended(self, request: Request, principal: Principal) -> GatewayError | None:
         """What would refuse a stream that is open, but for its token's age; asks nobody outside this process."""
         if not self.gateway.has_endpoint(request.endpoint):

@@ -1182,6 +1182,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_watching.py::test_a_new_tool_of_a_trusted_upstream_is_listed_and_told_of",
     ),
     Promise(
+        "What an upstream announces is passed on to whom sees any of it, even if it looks the same here.",
+        "MCP 2026-07-28 server/tools: list changed notification",
+        "flow/test_watching.py::test_what_an_upstream_announces_is_passed_on_even_if_it_looks_the_same_here",
+    ),
+    Promise(
         "What waits for review is not told of.",
         "design §1: catalog and its review state",
         "flow/test_watching.py::test_what_waits_for_review_is_not_told_of",

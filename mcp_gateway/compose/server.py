@@ -94,6 +94,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
         tasks.start_soon(streams.run)
+        upkeep.attend(streams.announced)
         made.upstreams.attend(Ears(changed=upkeep.look_soon, updated=streams.updated))
         tasks.start_soon(Looking(streams).run)
         # The protocol tables take a second to import; the first request should not wait for them.

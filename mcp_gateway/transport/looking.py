@@ -57,14 +57,25 @@ class Looking:
             await self._look(stream)
             await anyio.sleep(_REST * (time.perf_counter() - began))
 
+    async def _pass_on(self, stream: Stream) -> None:
+        """What servers announced, to whom sees anything of theirs."""
+        watch = self._streams.watch
+        while stream.announced:
+            name, server = heard = next(iter(stream.announced))
+            if await watch.sees(stream.request, stream.principal, LISTS[name], server):
+                self._streams.tell(stream, name)
+            stream.announced.discard(heard)
+
     async def _look(self, stream: Stream) -> None:
-        moves = self._streams.moves
         try:
+            await self._streams.watch.follow()
+            moves = self._streams.moves
             for name in list(stream.seen):
                 now = await self._streams.watch.seen(stream.request, stream.principal, LISTS[name])
                 if now.mark != stream.seen[name].mark:
                     self._streams.tell(stream, name)
                 stream.seen[name] = now
+            await self._pass_on(stream)
         except GatewayError as exc:
             log.info("what an event stream may see cannot be told now: %s", exc.code)
             self._failed = True

@@ -38,6 +38,7 @@ class Stream:
         "_events",
         "_reply",
         "_tag",
+        "announced",
         "ends_at",
         "flight",
         "graceful",
@@ -59,6 +60,8 @@ class Stream:
         self.seen: dict[str, Seen] = {}
         self.uris: Uris = {}
         self.pending: dict[str, None] = {}
+        self.announced: set[tuple[str, str]] | None = None
+        """Lists of servers (name, server) that these say have changed, as far as its client was not told."""
         self.looked = -1
         """Which state of things `seen` is of; see `Streams.moves`."""
         self.look_at: float | None = None

@@ -7,6 +7,7 @@ of them together: rights when the store moved, age and silence once a second.
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -34,8 +35,13 @@ _SETTLE_SECONDS = 0.1
 """What changes together is told once."""
 _WRITE_SECONDS = 10.0
 """How long a client may leave its connection full."""
+_ANNOUNCED_SECONDS = 10.0
+"""A server that cries wolf is passed on no more often."""
 _AT_ONCE = 50
-"""Streams taken care of between two turns of the event loop."""
+"""Streams written to between two turns of the event loop."""
+_LOOKS_AT_ONCE = 500
+_WRITING_COST = 20
+"""In looks at the time."""
 
 
 _SAY_NOTHING_OF_LISTS = frozenset({"session.ended", "token.revoked", "agent.registered", "agent.removed"})
@@ -76,6 +82,7 @@ class Streams:
         self._open: dict[Stream, None] = {}
         self._of_principal: dict[tuple[str, str], int] = {}
         self._closed = False
+        self._announced_at: dict[tuple[str, str], float] = {}
         self._due: dict[Stream, None] = {}
         self._wake = anyio.Event()
 
@@ -98,7 +105,8 @@ class Streams:
         self._open[stream] = None
         try:
             stream.ends_at = min(float(stream.principal.expires_at), self._clock() + LONGEST_SECONDS)
-            stream.speak_at = time.monotonic() + KEEP_ALIVE_SECONDS
+            # Not all at once, who came all at once.
+            stream.speak_at = time.monotonic() + KEEP_ALIVE_SECONDS * random.uniform(0.5, 1)
             self.subscribers.join(stream)
             yield
         finally:
@@ -113,6 +121,19 @@ class Streams:
     def stir(self) -> None:
         """What streams may see may have changed."""
         self.moves += 1
+        self.stirred.set()
+
+    def announced(self, server: str, name: str) -> None:
+        """`server` says that this list of it changed: told to whom sees any of it, also when it looks the same here."""
+        now = time.monotonic()
+        if now - self._announced_at.get((server, name), -_ANNOUNCED_SECONDS) < _ANNOUNCED_SECONDS:
+            return
+        self._announced_at[server, name] = now
+        for stream in self._open:
+            if name in stream.seen:
+                stream.announced = stream.announced or set()
+                stream.announced.add((name, server))
+                stream.looked = -1
         self.stirred.set()
 
     def updated(self, server: str, uri: str) -> None:
@@ -187,19 +208,25 @@ class Streams:
         while True:
             await anyio.sleep(_TICK_SECONDS)
             now, ticks = self._clock(), time.monotonic()
-            for number, stream in enumerate(self.every(), 1):
-                self._pass_time(stream, now, ticks, tasks)
-                if number % (_AT_ONCE * 10) == 0:
+            done = 0
+            for stream in self.every():
+                done += _WRITING_COST if self._pass_time(stream, now, ticks, tasks) else 1
+                if done >= _LOOKS_AT_ONCE:
+                    done = 0
                     await anyio.lowlevel.checkpoint()
 
-    def _pass_time(self, stream: Stream, now: float, ticks: float, tasks: TaskGroup) -> None:
+    def _pass_time(self, stream: Stream, now: float, ticks: float, tasks: TaskGroup) -> bool:
+        """Whether there was more to do than to look at the time."""
         if stream.ends_at <= now:
             end(stream)
         elif stream.look_at is not None and stream.look_at <= now:
             stream.look_at, stream.looked = None, -1
             self.stirred.set()
-        elif stream.speak_at <= ticks and stream.writer is None:
+        elif stream.speak_at <= ticks and stream.writer is None and stream in self._open:
             self._write(stream, tasks)
+        else:
+            return False
+        return True
 
     async def _keep_writing(self, tasks: TaskGroup) -> None:
         while True:

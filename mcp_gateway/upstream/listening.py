@@ -55,8 +55,8 @@ class NotOffered(Exception):
 class Ears:
     """Who is told; both return at once."""
 
-    changed: Callable[[str], None]
-    """What this server serves may have changed."""
+    changed: Callable[[str, str | None], None]
+    """What this server serves may have changed; with the list it announced, `tools`, `prompts` or `resources`."""
     updated: Callable[[str, str], None]
     """This resource of this server, by its own URI, may have changed."""
 
@@ -162,14 +162,14 @@ class Listening:
         self._opened_at = time.monotonic()
         if self._missed:
             self._missed = False
-            self._ears.changed(self._server)
+            self._ears.changed(self._server, None)
             for uri in self._wanted.uris:
                 self._ears.updated(self._server, uri)
 
     def _hear(self, message: Message) -> None:
-        method = message.get("method")
+        method: object = message.get("method")
         if method in LIST_CHANGED:
-            self._ears.changed(self._server)
+            self._ears.changed(self._server, str(method).split("/")[1])
         elif method == UPDATED:
             uri: object = an_object(message.get("params")).get("uri")
             if isinstance(uri, str) and len(uri) <= _MAX_URI:

@@ -119,6 +119,13 @@ async def test_a_new_tool_of_a_trusted_upstream_is_listed_and_told_of(tmp_path: 
         assert "another" in await ModernClient(stage.http, stage.gateway.endpoint("board"), token).names()
 
 
+async def test_what_an_upstream_announces_is_passed_on_even_if_it_looks_the_same_here(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage, stage.listen({"toolsListChanged": True}) as (stream, _):
+        await until(lambda: stage.upstream.listens)
+        await stage.upstream.announce()
+        assert (await stream.message())["method"] == "notifications/tools/list_changed"
+
+
 async def test_what_waits_for_review_is_not_told_of(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, stage.listen({"toolsListChanged": True}) as (stream, _):
         registry = stage.gateway.folder / "registry" / "board.yaml"

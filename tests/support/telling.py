@@ -54,6 +54,10 @@ class Telling:
     async def grow(self, name: str) -> None:
         """Another tool, and everybody is told."""
         self.tools.append(name)
+        await self.announce()
+
+    async def announce(self) -> None:
+        """Say that the tools changed."""
         await self._bus.publish(ToolsListChanged())
         for session in self._sessions:
             with suppress(Exception):

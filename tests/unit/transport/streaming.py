@@ -31,6 +31,8 @@ class Said(Watch):
     """Raised instead, once each."""
     over: dict[str, GatewayError] = field(default_factory=dict[str, GatewayError])
     """By user: why its streams end."""
+    sights: set[str] = field(default_factory=set[str])
+    """`user server`: of which servers who sees anything."""
     unreadable: set[str] = field(default_factory=set[str])
 
     @property
@@ -45,6 +47,9 @@ class Said(Watch):
 
     async def may_read(self, request: Request, principal: Principal, uri: str) -> bool:
         return uri not in self.unreadable
+
+    async def sees(self, request: Request, principal: Principal, kinds: Sequence[Kind], server: str) -> bool:
+        return f"{principal.user} {server}" in self.sights
 
     async def seen(self, request: Request, principal: Principal, kinds: Sequence[Kind]) -> Seen:
         if self.failing:

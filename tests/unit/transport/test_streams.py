@@ -99,6 +99,21 @@ async def test_a_look_that_failed_is_taken_again() -> None:
         assert crowd.watch.failing == []
 
 
+async def test_what_a_server_announces_is_passed_on_to_whom_sees_any_of_it_and_not_without_end() -> None:
+    hers, his = Line(), Line()
+    async with running(Crowd()) as crowd, crowd.open(hers), crowd.open(his, user="noor"):
+        crowd.watch.sights.add("user:local/mira board")
+        for _ in range(3):
+            crowd.streams.announced("board", "tools")
+        crowd.streams.announced("board", "prompts")
+        await until(lambda: hers.sent)
+        crowd.watch.marks["user:local/noor"] = 1
+        crowd.streams.stir()
+        await until(lambda: his.sent)
+        assert (hers.text + his.text).count("notifications/tools/list_changed") == 2
+        assert "prompts" not in hers.text
+
+
 async def test_an_update_is_told_only_if_it_may_be_read_at_that_moment() -> None:
     line = Line()
     async with running(Crowd()) as crowd, crowd.open(line) as (mine,):

@@ -26,12 +26,15 @@ def anyio_backend() -> str:
 
 class Heard:
     def __init__(self) -> None:
-        self.changed: list[str] = []
+        self.changed: list[tuple[str, str | None]] = []
         self.updated: list[tuple[str, str]] = []
 
     @property
     def ears(self) -> Ears:
-        return Ears(self.changed.append, lambda server, uri: self.updated.append((server, uri)))
+        return Ears(
+            lambda server, name: self.changed.append((server, name)),
+            lambda server, uri: self.updated.append((server, uri)),
+        )
 
 
 @asynccontextmanager
@@ -52,7 +55,7 @@ async def test_a_list_that_changed_is_heard_in_either_era(tmp_path: Path, era: E
         await until(lambda: upstreams.watchable("board"))
         await until(lambda: upstream.listens if era == "modern" else upstream.gets)
         await upstream.grow("another")
-        await until(lambda: heard.changed == ["board"])
+        await until(lambda: heard.changed == [("board", "tools")])
 
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
@@ -119,7 +122,7 @@ async def test_a_process_that_runs_is_heard_and_stays_while_a_resource_is_watche
         await until(lambda: upstreams.watchable("board"))
         upstreams.watch("board", {BOARD})
         await upstreams.forward(permit_for(entry, "grow", {"name": "another"}), Nobody())
-        await until(lambda: heard.changed == ["board"])
+        await until(lambda: heard.changed == [("board", "tools")])
         await upstreams.forward(permit_for(entry, "touch", {"uri": BOARD}), Nobody())
         await until(lambda: heard.updated == [("board", BOARD)])
 
