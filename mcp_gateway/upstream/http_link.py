@@ -23,7 +23,8 @@ from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.deadline import within
 from mcp_gateway.upstream.era import EraContradicted, EraMemory
 from mcp_gateway.upstream.http import HttpClient
-from mcp_gateway.upstream.legacy import LegacyLeg, LegacySession
+from mcp_gateway.upstream.legacy import LegacyLeg
+from mcp_gateway.upstream.legacy_session import LegacySession
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.listening import LONGEST_SECONDS, Offered, Overhear, Wanted

@@ -22,7 +22,8 @@ from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.capabilities import Capabilities, told
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.http import HttpClient
-from mcp_gateway.upstream.legacy import FAREWELL_SECONDS, LegacyLeg, LegacySession, SessionLost, agreed
+from mcp_gateway.upstream.legacy import LegacyLeg, agreed
+from mcp_gateway.upstream.legacy_session import FAREWELL_SECONDS, LegacySession, SessionLost
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.questions import Hear, Questions

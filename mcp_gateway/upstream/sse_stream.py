@@ -25,7 +25,7 @@ from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted
 from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
 from mcp_gateway.upstream.inbox import Inbox, Waiting
-from mcp_gateway.upstream.legacy import FAREWELL_SECONDS, SessionLost
+from mcp_gateway.upstream.legacy_session import FAREWELL_SECONDS, SessionLost
 from mcp_gateway.upstream.questions import Converse, Hear
 from mcp_gateway.upstream.sse import EventReader
 
