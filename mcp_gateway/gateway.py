@@ -16,10 +16,10 @@ What is listed is what may be used: `list` asks the same authorization. Every ot
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 from mcp_gateway.admission import admit
 from mcp_gateway.audit import Entry, Journal
@@ -38,67 +38,11 @@ from mcp_gateway.errors import (
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
 from mcp_gateway.model.call import Again, Answer, Caller, Era, Forward, Permit, Request
-from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
-from mcp_gateway.model.tool import JsonObject, Kind, Tool
+from mcp_gateway.model.tool import Kind, Tool
 from mcp_gateway.storage import ChangeFeed
 from mcp_gateway.upstream import Upstreams
-
-Called: TypeAlias = tuple[Request, Kind, str, Mapping[str, Any]]
-"""A call, prompt or read under way: request, kind, name or URI, arguments. A plain tuple, because every call makes one."""
-
-
-LIST_VERBS: Mapping[Kind, str] = {
-    Kind.TOOL: "tools/list",
-    Kind.PROMPT: "prompts/list",
-    Kind.RESOURCE: "resources/list",
-    Kind.TEMPLATE: "resources/templates/list",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What one endpoint has of one kind, and which of it this principal may use."""
-
-    kind: Kind
-    items: Sequence[Tool]
-    visible: frozenset[ToolId]
-    generation: tuple[int, str]
-    """Of the catalog and of the rules; with `visible` it identifies the answer."""
-    depends: Callable[[Tool], bool]
-    """Whether a use of a listed item also depends on its arguments."""
-
-    def renamed(self, item: Tool) -> JsonObject:
-        """The item's definition as the endpoint of all servers shows it, but for its own name."""
-        meta: object = item.definition.get("_meta")
-        if not isinstance(meta, dict):
-            return item.definition
-        return {**item.definition, "_meta": shown.meta_of(cast("JsonObject", meta), partial(exposed_uri, item.server))}
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a client wants suggestions for."""
-
-    kind: Kind
-    """A prompt or a template."""
-    name: str
-    """As the endpoint shows it."""
-    params: Mapping[str, Any]
-    """The rest of the request: `argument`, and `context` if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRef:
-    """A task that an upstream runs for a tool call."""
-
-    server: str
-    tool: str
-    """The upstream's own name."""
-    id: str
-    """The upstream's task id."""
-    arguments: Mapping[str, Any]
-    """Of the call."""
+from mcp_gateway.verbs import LIST_VERBS, Called, Completion, Offer, TaskRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import anyio
 import orjson
 
 from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError, UpstreamProtocolError
-from mcp_gateway.gateway import Called, Gateway
+from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Answer, Era, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject, Kind
@@ -30,6 +30,7 @@ from mcp_gateway.transport.sessions import Session, Sessions
 from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks, renamed, require_extension
 from mcp_gateway.transport.turns import INPUT_REQUIRED, Turn, returned
+from mcp_gateway.verbs import Called
 
 
 class Bridged(Protocol):

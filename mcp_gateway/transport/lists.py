@@ -8,7 +8,6 @@ from itertools import islice
 import orjson
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.gateway import LIST_VERBS, Offer
 from mcp_gateway.model.call import Era, Request
 from mcp_gateway.model.ids import ToolId
 from mcp_gateway.model.principal import Principal
@@ -16,6 +15,7 @@ from mcp_gateway.model.tool import JsonObject, Kind, Tool
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.annotations import annotated
 from mcp_gateway.transport.sealing import Sealer
+from mcp_gateway.verbs import LIST_VERBS, Offer
 
 PAGE_SIZE = 1000
 _CURSOR_SECONDS = 3600.0

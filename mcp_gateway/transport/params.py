@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.gateway import Completion
 from mcp_gateway.model.tool import Kind
+from mcp_gateway.verbs import Completion
 
 _MAX_NAMED = 4_096
 """Characters of a name or URI; what is longer names nothing."""

@@ -13,11 +13,11 @@ from typing import Any, cast
 import orjson
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.gateway import TaskRef
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject
 from mcp_gateway.protocol import decode_header_value
 from mcp_gateway.transport.sealing import Sealer
+from mcp_gateway.verbs import TaskRef
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 

@@ -14,10 +14,10 @@ from typing import Any, Protocol, cast
 import orjson
 
 from mcp_gateway.errors import BadRequest, GatewayError, UpstreamProtocolError
-from mcp_gateway.gateway import Called
 from mcp_gateway.model.call import Again, Answer, Caller, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject, Tool
+from mcp_gateway.verbs import Called
 
 INPUT_REQUIRED = "input_required"
 URL_REQUIRED = -32042

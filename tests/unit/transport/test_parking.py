@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from mcp_gateway.errors import AccessDenied, BadRequest, Declined, GatewayError, LimitExceeded, UnknownState
-from mcp_gateway.gateway import Called
 from mcp_gateway.model.call import Again, Answer, Caller, Era, Permit, Request
 from mcp_gateway.model.decision import allow
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
@@ -23,6 +22,7 @@ from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.states import State
 from mcp_gateway.transport.turns import Turn
 from mcp_gateway.transport.waits import Waits
+from mcp_gateway.verbs import Called
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_gateway.errors import BadRequest, GatewayError, UnknownState, UpstreamProtocolError
-from mcp_gateway.gateway import Called
 from mcp_gateway.model.call import Again, Answer, Caller, Era, Request
 from mcp_gateway.model.ids import agent_id, user_id
 from mcp_gateway.model.principal import Principal
@@ -19,6 +18,7 @@ from mcp_gateway.model.tool import Kind, Tool
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.states import STATE_SECONDS, State, States
 from mcp_gateway.transport.turns import MAX_REQUESTS, Turn, returned, urls_wanted, wanted
+from mcp_gateway.verbs import Called
 
 NOW = 1_000.0
 FORM: dict[str, Any] = {"method": "elicitation/create", "params": {"message": "?", "requestedSchema": {}}}

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from mcp_gateway.errors import BadRequest
-from mcp_gateway.gateway import TaskRef
 from mcp_gateway.model.ids import agent_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.tasks import EXTENSION, Tasks, renamed, require_extension
+from mcp_gateway.verbs import TaskRef
 
 BEGAN = TaskRef("s", "compute", "", {"id": "T-1"})
 
