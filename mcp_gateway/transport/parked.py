@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _TOGETHER_SECONDS = 0.02
 """What an upstream asks at once goes to the client at once."""
+_SELDOM = 5
 _PASSED_ON = ("notifications/progress", "notifications/message")
 """The others are of the upstream's era."""
 
@@ -87,6 +88,7 @@ class ParkedCall:
         self._changed = anyio.Event()
         self._ending: Answer | GatewayError | None = None
         self._abandoned = False
+        self._looks = 0
 
     # what the upstream sees
 
@@ -229,6 +231,10 @@ class ParkedCall:
         return await self._turn.core.ended(self._turn.principal)
 
     async def refused(self) -> GatewayError | None:
+        """While nobody waits for it, only now and then: nothing goes through before its client's next request is decided."""
+        self._looks += 1
+        if self._waiting is None and self._looks % _SELDOM:
+            return None
         return await self._turn.core.refused(self._turn.principal, self._turn.called)
 
 

@@ -16,7 +16,7 @@ from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Kind, ReviewState, Risk, Tool
 from mcp_gateway.transport import asking
-from mcp_gateway.transport.inflight import Flight, InFlight
+from mcp_gateway.transport.inflight import Flight, InFlight, Recheckable
 from mcp_gateway.transport.parking import Parking
 from mcp_gateway.transport.reply import Reply
 from mcp_gateway.transport.states import State
@@ -54,6 +54,7 @@ class Core:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.refusing: GatewayError | None = None
+        self.revoked: GatewayError | None = None
         self.ended_calls: list[str] = []
 
     async def make(self, principal: Principal, called: Called, caller: Caller, again: Again | None) -> Answer:
@@ -74,7 +75,7 @@ class Core:
         return None
 
     async def refused(self, principal: Principal, called: Called) -> GatewayError | None:
-        return None
+        return self.revoked
 
     async def record_ended(
         self, request_id: str, principal: Principal, name: str | None, refusal: GatewayError
@@ -255,6 +256,24 @@ async def test_a_call_whose_right_ends_says_so_to_whoever_waits() -> None:
             await until(lambda: flights)
             flights[0].refuse(AccessDenied(None, code="tool.unavailable"))
         assert core.ended_calls == ["cancelled", "recorded"]
+
+
+async def test_a_call_that_waits_for_its_client_is_looked_at_seldom_and_still_looked_at() -> None:
+    seen: list[Recheckable] = []
+
+    class Seen(InFlight):
+        def enter(self, flight: Flight) -> None:
+            super().enter(flight)
+            flights.append(flight)
+
+    flights: list[Flight] = []
+    async with house(Seen(10)) as h:
+        core = Core(asking_once)
+        await h.begin(core)
+        seen += [flight.request for flight in flights if flight.request is not None]
+        core.revoked = AccessDenied(None, code="tool.unavailable")
+        answers = [await seen[0].refused() for _ in range(10)]
+        assert [answer is not None for answer in answers] == [False, False, False, False, True] * 2
 
 
 async def test_too_many_waiting_calls_are_refused_their_questions() -> None:
