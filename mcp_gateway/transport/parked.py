@@ -25,7 +25,7 @@ from mcp_gateway.transport.waits import INTERNAL, Waits
 
 log = logging.getLogger(__name__)
 
-_TOGETHER_SECONDS = 0.02
+_TOGETHER_SECONDS = 0.05
 """What an upstream asks at once goes to the client at once."""
 _SELDOM = 5
 _PASSED_ON = ("notifications/progress", "notifications/message")
