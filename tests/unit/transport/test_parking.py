@@ -176,7 +176,7 @@ async def test_what_is_asked_at_once_is_handed_out_at_once() -> None:
 
 
 async def test_a_call_nobody_comes_back_for_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(asking, "ANSWER_SECONDS", 0.5)
 
     async def stubborn(caller: Caller) -> Answer:
         try:
