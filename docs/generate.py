@@ -1,4 +1,4 @@
-"""Write what is generated: the README's client snippets and command list, the settings' schema. `--check` only compares."""
+"""Write what is generated: parts of the README, the settings' schema, what works between eras. `--check` only compares."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
+from docs import eras
 from mcp_gateway.api.snippets import as_markdown
 from mcp_gateway.cli.main import app
 from mcp_gateway.settings import Settings
@@ -19,7 +20,7 @@ MCP_URL = "http://127.0.0.1:8000/mcp"
 
 
 def main() -> None:
-    new = {README: generated(README.read_text(encoding="utf-8")), SCHEMA: schema()}
+    new = {README: generated(README.read_text(encoding="utf-8")), SCHEMA: schema(), eras.PAGE: eras.page()}
     for path, text in new.items():
         if "--check" not in sys.argv:
             path.write_text(text, encoding="utf-8")

@@ -37,20 +37,20 @@ class Cell:
     upstream: Era = "both"
 
 
-_REQUIRED_2025 = Run("2025-11-25", ("--requirements", "2025-11-25"))
-_REQUIRED_2026 = Run("2026-07-28", ("--requirements", "2026-07-28"))
+REQUIRED_2025 = Run("2025-11-25", ("--requirements", "2025-11-25"))
+REQUIRED_2026 = Run("2026-07-28", ("--requirements", "2026-07-28"))
 _ALL_2025_06 = Run("2025-06-18", ("--suite", "all", "--spec-version", "2025-06-18"))
 # The requirement set runs the extension's scenarios too, and does not score them.
 _TASKS = Run("2026-07-28", ("--requirements", "2026-07-28"), frozenset(TASKS))
 
-RUNS = (_REQUIRED_2025, _REQUIRED_2026, _ALL_2025_06, _TASKS)
+RUNS = (REQUIRED_2025, REQUIRED_2026, _ALL_2025_06, _TASKS)
 CELLS = (
-    Cell("2025-11-25", _REQUIRED_2025),
-    Cell("2026-07-28", _REQUIRED_2026),
+    Cell("2025-11-25", REQUIRED_2025),
+    Cell("2026-07-28", REQUIRED_2026),
     Cell("2025-06-18", _ALL_2025_06),
     Cell("tasks", _TASKS),
     # The fixture server speaks both eras, and the gateway chooses the modern one: these keep it to one.
-    Cell("2025-11-25 to a legacy upstream", _REQUIRED_2025, "legacy"),
-    Cell("2025-11-25 to a modern upstream", _REQUIRED_2025, "modern"),
-    Cell("2026-07-28 to a legacy upstream", _REQUIRED_2026, "legacy"),
+    Cell("2025-11-25 to a legacy upstream", REQUIRED_2025, "legacy"),
+    Cell("2025-11-25 to a modern upstream", REQUIRED_2025, "modern"),
+    Cell("2026-07-28 to a legacy upstream", REQUIRED_2026, "legacy"),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.cells import CELLS
+from tests.conformance.features import FEATURES, not_shown
 from tests.conformance.run import CLIENT, EXPECTED
 from tests.conformance.verdict import Check, expected_failures, judge, read_results
 
@@ -28,20 +29,24 @@ def test_a_failure_nobody_expected_counts_as_failed() -> None:
 
 @pytest.mark.parametrize("entry", ["caching", "caching:a"])
 def test_an_expected_failure_is_excused_as_a_scenario_or_as_one_check(entry: str) -> None:
-    verdict = judge([check("ping"), check("caching", ok=False)], expected=[entry])
+    verdict = judge([check("ping"), check("caching", ok=False)], expected={entry: "why"})
     assert verdict.good
     assert verdict.counts() == {"passed": 1, "failed": 0, "expected": 1}
 
 
 def test_an_entry_for_one_check_does_not_excuse_another() -> None:
     checks = [check("caching"), check("caching", id="b", ok=False), check("caching", id="c", ok=False)]
-    assert [failure.id for failure in judge(checks, expected=["caching:b"]).failed] == ["c"]
+    assert [failure.id for failure in judge(checks, expected={"caching:b": "why"}).failed] == ["c"]
 
 
 def test_an_entry_that_passes_now_has_to_go() -> None:
-    verdict = judge([check("caching")], expected=["caching"], control=[check("caching")])
+    verdict = judge([check("caching")], expected={"caching": "why"}, control=[check("caching")])
     assert verdict.stale == ("caching",)
     assert not verdict.good
+
+
+def test_an_entry_for_what_passes_at_times_may_stay() -> None:
+    assert judge([check("caching")], expected={"caching": "at times: SHOULD"}, control=[check("caching")]).good
 
 
 @pytest.mark.parametrize("status", ["SKIPPED", "WARNING", "INFO", None])
@@ -55,7 +60,9 @@ def test_what_passes_alone_and_neither_fails_nor_passes_through_the_gateway_is_l
 
 def test_what_is_lost_can_be_excused_and_is_not_counted_twice_when_it_fails() -> None:
     control = [check("ping"), check("caching"), check("polling")]
-    verdict = judge([check("ping"), check("caching", ok=False)], expected=["polling", "caching"], control=control)
+    verdict = judge(
+        [check("ping"), check("caching", ok=False)], expected={"polling": "why", "caching": "why"}, control=control
+    )
     assert verdict.good
     assert verdict.counts() == {"passed": 1, "failed": 0, "expected": 2}
 
@@ -84,3 +91,9 @@ def test_an_expected_failure_without_a_reason_is_refused(tmp_path: Path) -> None
 
 def test_our_list_names_cells_that_are_judged() -> None:
     assert expected_failures(EXPECTED).keys() <= {cell.name for cell in CELLS} | {CLIENT}
+
+
+def test_a_feature_whose_scenario_is_not_judged_is_found() -> None:
+    legacy = [check(name) for feature in FEATURES for name in feature.legacy]
+    modern = [check(name) for feature in FEATURES for name in feature.modern]
+    assert not_shown(legacy, modern[1:]) == (modern[0].scenario,)

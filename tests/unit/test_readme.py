@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from docs import eras
 from docs.generate import README, SCHEMA, generated, schema
 
 
@@ -12,3 +13,7 @@ def test_the_generated_parts_of_the_readme_are_up_to_date() -> None:
 
 def test_the_published_schema_of_the_settings_is_up_to_date() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == schema(), "run: make docs"
+
+
+def test_the_page_of_the_eras_says_what_conformance_judges() -> None:
+    assert eras.PAGE.read_text(encoding="utf-8") == eras.page(), "run: make docs"
