@@ -97,7 +97,7 @@ async def test_a_session_is_one_principals_and_ends_for_good(stage: Stage) -> No
     assert (await client.request("ping")).status_code == 404
     unknown = LegacyClient(stage.http, stage.url, await stage.token())
     await unknown.initialize()
-    method = await unknown.request("resources/list")
+    method = await unknown.request("resources/write")
     assert (method.status_code, method.json()["error"]["code"]) == (200, -32601)
 
 
@@ -159,7 +159,14 @@ async def test_discovery_names_the_versions_and_only_what_exists(stage: Stage) -
     client = ModernClient(stage.http, stage.url, await stage.token())
     result = (await client.request("server/discover")).result
     assert result["supportedVersions"] == [MODERN]
-    assert result["capabilities"] == {"tools": {}}
+    told = result["capabilities"]
+    assert {name: told[name] for name in ("tools", "prompts", "resources")} == {
+        "tools": {"listChanged": True},
+        "prompts": {"listChanged": True},
+        # Its upstream tells of no resource that changes.
+        "resources": {"listChanged": True},
+    }
+    assert "logging" not in told, "of the other era"
     listed = (await client.request("tools/list")).result
     assert (listed["cacheScope"], listed["ttlMs"], listed["resultType"]) == ("private", 0, "complete")
 

@@ -147,7 +147,7 @@ async def test_twenty_megabytes_are_refused_whether_announced_or_not(
 
 
 async def test_an_unknown_method_is_not_found_and_an_unknown_version_names_ours(client: ModernClient) -> None:
-    unknown = await client.request("resources/list")
+    unknown = await client.request("resources/write")
     assert (unknown.status, unknown.body["error"]["code"]) == (404, -32601)
     future = message()
     future["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01"
