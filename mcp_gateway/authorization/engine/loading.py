@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias, cast
 
+from mcp_gateway.authorization.engine.alike import nameless_types
 from mcp_gateway.authorization.engine.conditions import BoundCondition
 from mcp_gateway.authorization.engine.model import Model, is_object, subject_kind
 from mcp_gateway.authorization.engine.overlay import CONTEXTUAL
@@ -44,16 +45,28 @@ Stored: TypeAlias = tuple[str, str, str, str | None, str | Mapping[str, Any] | N
 """(object, relation, subject, condition, its context), the context maybe as JSON."""
 
 
-class _Place(NamedTuple):
+class _Place:
     """Where tuples of one relation go."""
 
-    number: int
-    """In the record."""
-    plain: frozenset[str]
-    """Kinds of subject that may be written without a condition."""
-    accepted: Mapping[str, frozenset[str]]
-    back: str
-    """`type#relation` when the way back is kept, else empty."""
+    __slots__ = ("accepted", "back", "number", "plain")
+
+    def __init__(self, number: int, accepted: Mapping[str, frozenset[str]], back: str) -> None:
+        self.number = number
+        """In the record."""
+        self.accepted = accepted
+        self.plain = frozenset(kind for kind, conditions in accepted.items() if "" in conditions)
+        """Kinds of subject that may be written without a condition."""
+        self.back = back
+        """`type#relation` when the way back is kept, else empty."""
+
+
+class _Reading(NamedTuple):
+    """The object whose tuples are being read."""
+
+    name: str
+    rows: list[Row | None]
+    places: Mapping[str, _Place]
+    table: Table
 
 
 class _Subject:
@@ -82,48 +95,52 @@ class Loader:
         self.back = WayBack(tracked)
         self.stored_in_context: set[tuple[str, str]] = set()
         self.records: dict[Record, Record] = {}
-        """Those that stand for every object of which the same is written."""
+        """Those that stand for every object of which the same is written, of types nothing leads to by name."""
+        self._nameless = nameless_types(model)
         self._kinds = self._all_places()
-        self._nothing = {object_type: [None] * len(places) for object_type, places in self.places.items()}
+        self._nothing = {kind: list[Row | None]([None] * len(places)) for kind, places in self.places.items()}
         self._subjects: dict[str, _Subject] = {}
         self._names: dict[str, str] = {}
         self._bound: dict[tuple[str, str], BoundCondition] = {}
         self._wide: list[Row] = []
         self._ignored = 0
-        # The object whose tuples are being read.
-        self._object = ""
-        self._places: Mapping[str, _Place] = {}
-        self._table: Table = {}
-        self._rows: list[Row | None] = []
+        self._reading = _Reading("", [], {}, {})
 
     def add(self, rows: Iterable[Stored]) -> None:
-        subjects, add_back = self._subjects, self.back.add
-        current, places, here = self._object, self._places, self._rows
+        subjects, add_back, name = self._subjects, self.back.add, self._name
+        current, here, places, table = self._reading
         for row in rows:
             object_, relation, subject, condition, _ = row
             if object_ != current:
-                self._close()
-                current, places, here = self._open(object_)
+                if any(here):
+                    table[current] = tuple(here)
+                self._reading = current, here, places, table = self._open(object_)
             who = subjects.get(subject) or self._subject(subject)
             place = places.get(relation)
             if place is None or condition or who.kind not in place.plain:
                 self._add_with_care(place, who, row)
                 continue
-            number = place.number
-            if here[number] is None:
-                here[number] = who.row
+            if here[place.number] is None:
+                here[place.number] = who.row
             else:
                 self._put(place, who, None)
             if place.back:
-                add_back(place.back, current, who.text, conditional=False, name=self._name)
+                add_back(place.back, current, who.text, conditional=False, name=name)
 
     def finish(self) -> None:
         """After the last `add`."""
-        self._close()
-        self._object = ""
+        current, here, _, last = self._reading
+        if any(here):
+            last[current] = tuple(here)
+        self._reading = _Reading("", [], {}, {})
         for row in self._wide:
             row.by_kind = by_kind(row.usersets)
         self._wide = []
+        one_for = self.records.setdefault
+        for object_type in self._nameless:
+            table = self.tables[object_type]
+            for object_, record in table.items():
+                table[object_] = one_for(record, record)
         if self._ignored > _SAID_ALOUD:
             _log.warning("%d stored relationships are ignored in all", self._ignored)
 
@@ -142,27 +159,20 @@ class Loader:
             here = found[object_type] = {}
             for relation, number in numbers.items():
                 kind = f"{object_type}#{relation}"
-                accepted = self._model.accepted[kind]
-                plain = frozenset(one for one, conditions in accepted.items() if "" in conditions)
                 if relation != CONTEXTUAL:
-                    here[relation] = _Place(number, plain, accepted, kind if self.back.keeps(kind) else "")
+                    here[relation] = _Place(number, self._model.accepted[kind], kind if self.back.keeps(kind) else "")
         return found
 
-    def _open(self, text: str) -> tuple[str, Mapping[str, _Place], list[Row | None]]:
-        """From now on of this object; what has been read of it already is there."""
-        self._object = text = self._name(text)
+    def _open(self, text: str) -> _Reading:
+        """What has been read of the object already is there."""
         object_type = text.partition(":")[0]
-        if object_type in self.tables and is_object(text):
-            self._places, self._table = self._kinds[object_type], self.tables[object_type]
-            self._rows = list(self._table.get(text, self._nothing[object_type]))
-        else:
-            self._places, self._rows = {}, []
-        return text, self._places, self._rows
-
-    def _close(self) -> None:
-        if any(self._rows):
-            record = tuple(self._rows)
-            self._table[self._object] = self.records.setdefault(record, record)
+        places = self._kinds.get(object_type)
+        if places is None or not is_object(text):
+            return _Reading(text, [], {}, {})
+        table = self.tables[object_type]
+        there = table.get(text)
+        rows = self._nothing[object_type].copy() if there is None else list(there)
+        return _Reading(text if object_type in self._nameless else self._name(text), rows, places, table)
 
     def _subject(self, text: str) -> _Subject:
         known = self._subjects[text] = _Subject(self._name(text))
@@ -174,15 +184,15 @@ class Loader:
     def _put(self, place: _Place, who: _Subject, rule: Rule) -> None:
         """Into a row of its own; instead of what stood there for the subject, if anything did."""
         subject = who.text
-        there = self._rows[place.number] or EMPTY
+        there = self._reading.rows[place.number] or EMPTY
         direct, usersets = there.direct, there.usersets
         stood = subject in direct or subject in usersets
         if stood and place.back:
             before = direct[subject] if subject in direct else usersets[subject].condition
-            self.back.remove(place.back, self._object, subject, conditional=before is not None)
+            self.back.remove(place.back, self._reading.name, subject, conditional=before is not None)
         if len(direct) + len(usersets) < 2:
             # It may be shared, so it stays as it is. A row with several subjects is this loader's own.
-            there = self._rows[place.number] = Row(dict(direct), dict(usersets), None, there.only)
+            there = self._reading.rows[place.number] = Row(dict(direct), dict(usersets), None, there.only)
             direct, usersets = there.direct, there.usersets
         if "#" in subject:
             userset = who.row.usersets[subject]
@@ -211,7 +221,7 @@ class Loader:
             return
         self._put(place, who, rule)
         if place.back:
-            self.back.add(place.back, self._object, who.text, conditional=rule is not None, name=self._name)
+            self.back.add(place.back, self._reading.name, who.text, conditional=rule is not None, name=self._name)
 
     def _rule(self, condition: str, context: str | Mapping[str, Any] | None) -> BoundCondition:
         """ValueError when the context does not fit."""

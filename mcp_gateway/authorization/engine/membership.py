@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from mcp_gateway.authorization.engine.closures import Closure
 from mcp_gateway.authorization.engine.conditions import Undecidable
 from mcp_gateway.authorization.engine.outcome import CYCLE, MAX_DEPTH, NO, YES, TooComplex
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.rows import Key, Row
-from mcp_gateway.authorization.engine.wayback import Closure
 
 
 def search(

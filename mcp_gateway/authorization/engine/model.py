@@ -112,8 +112,10 @@ class Model:
 
 def is_object(text: str) -> bool:
     """`ticket:T-1`; not `ticket:*`, not `ticket:T-1#viewer`."""
-    _, colon, name = text.partition(":")
-    return bool(colon and name and name != "*" and "#" not in text) and not _malformed(text, _MAX_OBJECT)
+    name = text.partition(":")[2]
+    if not name or name == "*" or "#" in text or " " in text:
+        return False
+    return len(text) <= _MAX_OBJECT and text.isprintable()
 
 
 def subject_kind(subject: str) -> str | None:
@@ -202,10 +204,6 @@ def _accepted(relations: Relations) -> dict[str, dict[str, frozenset[str]]]:
                 kinds[kind] = kinds.get(kind, frozenset()) | {one.condition}
             found[f"{object_type}#{name}"] = kinds
     return found
-
-
-def _malformed(text: str, longest: int) -> bool:
-    return len(text) > longest or not text.isprintable() or " " in text
 
 
 def _listed(names: Mapping[str, Any] | frozenset[str]) -> str:

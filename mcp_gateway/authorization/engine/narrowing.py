@@ -1,9 +1,9 @@
 """Hundreds of grants on one server: which of them can be this request's, known before there is a tuple.
 
 `grant#effective` needs `audience`, which is written, and `acting_for from agent`, which only
-the agent of the request has. So a query goes from its user to the audiences, or from its agent to
-the agent's grants, whichever is less, and skips every other grant. It skips nothing that could be
-true: conditions are ignored on the way, and what is left is asked in full.
+the agent of the request has. So a query goes from its agent and its user to the grants written for
+both, and skips every other. It skips nothing that could be true: conditions are ignored on the way,
+and what is left is asked in full.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def narrowings(model: Model) -> dict[str, Narrowing]:
             if key in contextual:
                 found[key] = Narrowing(True, "", "")
                 continue
-            parent, tells = next(through, ""), next(written, "")
+            parent = next(through, "")
+            tells = next((one for one in written if one != parent), "")
             if parent or tells:
                 unknown = (kind for kind in model.accepted.get(tells, ()) if "#" in kind and kind not in leading)
                 found[key] = Narrowing(False, parent, tells, tuple(unknown))
@@ -59,8 +60,15 @@ def narrowings(model: Model) -> dict[str, Narrowing]:
 
 def tracked(model: Model, found: Mapping[str, Narrowing]) -> Tracked:
     """The relations whose way back `found`, and every membership, goes."""
-    pairs = {(kind, key[key.index("#") :]) for key, one in found.items() for kind in (one.parent, one.written) if kind}
-    return Tracked(memberships(model), frozenset(pairs))
+    single: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str, str]] = set()
+    for key, one in found.items():
+        suffix = key[key.index("#") :]
+        if one.parent and one.written:
+            pairs.add((one.parent, one.written, suffix))
+        elif one.parent or one.written:
+            single.add((one.parent or one.written, suffix))
+    return Tracked(memberships(model), frozenset(single), frozenset(pairs))
 
 
 def _contextual(model: Model) -> frozenset[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
+from mcp_gateway.authorization.engine.closures import Closure
 from mcp_gateway.authorization.engine.conditions import CLOCK, Circumstances, Undecidable
 from mcp_gateway.authorization.engine.model import subject_kind
 from mcp_gateway.authorization.engine.narrowing import Narrowing
@@ -13,7 +14,7 @@ from mcp_gateway.authorization.engine.outcome import MAX_DEPTH, MAX_STEPS, NO, Y
 from mcp_gateway.authorization.engine.overlay import Overlay
 from mcp_gateway.authorization.engine.rows import EMPTY, Key, Record, Row, Userset
 from mcp_gateway.authorization.engine.tuples import TupleIndex
-from mcp_gateway.authorization.engine.wayback import Closure, Tracked
+from mcp_gateway.authorization.engine.wayback import Tracked
 
 NOWHERE = 1 << 60
 """Of `Query.lowest`: no cycle was met."""
@@ -25,8 +26,6 @@ Step: TypeAlias = Callable[["Query", Visit, int], int]
 """(query, visit of the object, depth) -> an outcome; one per relation of the model."""
 
 _NONE: frozenset[str] = frozenset()
-_FEW_GRANTS, _PER_SUBJECT = 64, 4
-"""Grants of the agent that are tried rather than ask what the user is in, and rather than look up one more group."""
 
 
 class Shape(NamedTuple):
@@ -168,7 +167,7 @@ class Query:
             if added is None:
                 self._back = None
             else:
-                self.closed = self._back.closure(self.subject, self.wildcard, added)
+                self.closed = self._back.closures.of(self.subject, self.wildcard, added)
         return self.closed
 
     def known(self, name: str, depth: int) -> int | None:
@@ -205,26 +204,19 @@ class Query:
         return closure.possible if closure is not None else None
 
     def _narrowed_to(self, narrowing: Narrowing, suffix: str) -> Set[str] | None:
-        acting, kinds, back = self.overlay.acting, self.overlay.kinds, self._back
+        acting, kinds = self.overlay.acting, self.overlay.kinds
         if narrowing.contextual:
             return {object_ + suffix for object_ in acting}
-        if back is None:
+        # Its parent must be one of those in the context; where there is none, nothing can count.
+        closure, back = self.closure(), self._back
+        if closure is None or back is None or narrowing.parent in kinds or narrowing.written in kinds:
             return None
-        by_agent = None
-        if narrowing.parent and narrowing.parent not in kinds and len(acting) == 1:
-            by_agent = back.narrowed(narrowing.parent, suffix, acting[0])
-            if len(by_agent) <= _FEW_GRANTS:
-                return by_agent
-        closure = self.closure()
-        if closure is None:
-            return None
-        if by_agent is not None and len(by_agent) <= _PER_SUBJECT * (len(closure.possible) + 2):
-            return by_agent
-        if not narrowing.written or narrowing.written in kinds:
-            return by_agent
-        subjects = (self.subject, self.wildcard, *closure.possible)
-        by_user = back.narrowed_by_any(narrowing.written, suffix, subjects, narrowing.unknown)
-        return by_user if by_agent is None or len(by_user) < len(by_agent) else by_agent
+        own = (self.subject, self.wildcard, *narrowing.unknown)
+        if not narrowing.parent:
+            return back.narrowed(narrowing.written, suffix, (*own, *closure.possible))
+        if not narrowing.written:
+            return back.narrowed(narrowing.parent, suffix, acting)
+        return back.paired((narrowing.parent, narrowing.written, suffix), acting, own, closure.possible)
 
     def _added(self, memberships: Collection[str]) -> list[str] | None:
         """Usersets the overlay puts the subject in; None when it says more than that."""

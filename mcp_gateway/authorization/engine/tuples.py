@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from mcp_gateway.authorization.engine.alike import nameless_types
 from mcp_gateway.authorization.engine.loading import Loader, accepted_rule, in_rows
 from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.authorization.engine.overlay import with_row
@@ -50,6 +51,7 @@ class TupleIndex:
     def __init__(self, model: Model, *, tracked: Tracked | None = None) -> None:
         self._model = model
         self.tracked = tracked or Tracked()
+        self._nameless = nameless_types(model)
         self.adopt(Loader(model, self.tracked))
 
     def load(self, tuples: Iterable[RelationshipTuple]) -> None:
@@ -105,7 +107,7 @@ class TupleIndex:
         table, places = self.tables[object_type], self.places[object_type]
         record = with_row(table.get(object_), len(places), places[relation], row)
         if any(record):
-            table[object_] = self._records.setdefault(record, record)
+            table[object_] = self._records.setdefault(record, record) if object_type in self._nameless else record
         else:
             table.pop(object_, None)
 
@@ -153,7 +155,7 @@ class TupleIndex:
             self.back.add(kind, object_, subject, conditional=conditional)
         if kind in self.tracked.memberships:
             for subject, _ in (*removed, *added):
-                self.back.forget_closures(subject)
+                self.back.closures.forget(subject)
 
     def _warn(self, ignored: Iterable[RelationshipTuple]) -> None:
         for one in ignored:

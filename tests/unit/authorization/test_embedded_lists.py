@@ -35,6 +35,16 @@ async def test_the_objects_a_user_may_use_through_this_agent_are_listed() -> Non
     assert without_agent.found == ()
 
 
+async def test_a_tool_the_token_names_is_not_alike_to_others_of_which_the_same_is_written() -> None:
+    tools = [tool(name) for name in ("one", "two", "three")]
+    rows = [one for one in allowed_rows(*tools) if one.relation != "caller"]
+    claiming = InContext(MIRA, AGENT, (("direct_caller", tools[1].id),))
+    for order in (tools, tools[::-1], tools[1:]):
+        names = [one.id for one in order]
+        held = await backend(rows).held(MIRA, "can_call", names, in_context=claiming, now=NOW)
+        assert held.objects == (tools[1].id,)
+
+
 async def test_a_list_is_cut_at_its_limit_and_says_so() -> None:
     rows = [row(f"{MIRA} editor ticket:tickets/T-{number:04}") for number in range(1000)]
     listed = await backend(rows).list_objects(MIRA, "viewer", "ticket", in_context=None, now=NOW, limit=300)

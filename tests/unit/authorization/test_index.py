@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, InContext
 from mcp_gateway.authorization.engine.conditions import Circumstances
 from mcp_gateway.authorization.engine.evaluate import compile_program
+from mcp_gateway.authorization.engine.model import compile_model
 from mcp_gateway.authorization.engine.overlay import overlay_of
 from mcp_gateway.authorization.engine.query import Query
 from mcp_gateway.authorization.engine.rows import EMPTY, Key, Row
@@ -33,6 +34,9 @@ POOL: list[RelationshipTuple] = [
     *(row(f"{subject} member {group}") for subject in SUBJECTS[:6] for group in GROUPS),
     *(row(f"{subject} assignee role:r", expires_at=until) for subject in SUBJECTS[:6] for until in (None, LATER, PAST)),
     *(row(f"{subject} audience {grant}") for subject in (*SUBJECTS, "user:*") for grant in NAMES),
+    # Two of one kind nobody knows the members of, so one of them may go and the other stay.
+    *(row(f"tenant:{one}#member audience {grant}") for one in ("t", "u") for grant in NAMES[:4]),
+    row(f"{MIRA} member tenant:t"),
     *(row(f"user:* active {grant}", expires_at=until) for grant in NAMES for until in (None, LATER, PAST)),
     *(row(f"{agent} agent {grant}") for agent in (AGENT, "agent:local/other") for grant in NAMES),
     *(row(f"{grant}#effective agent_caller {SERVER}") for grant in NAMES),
@@ -44,6 +48,25 @@ POOL: list[RelationshipTuple] = [
     row("user:local/mira nonsense tool:tickets/x"),
     row("thing:1 member group:a"),
 ]
+
+EVERYBODY = "model\n  schema 1.1\ntype user\ntype group\n  relations"
+ONE_RELATION = """
+model
+  schema 1.1
+type user
+type agent
+  relations
+    define in_context: [user]
+    define delegator: [user]
+    define acting_for: in_context and delegator
+type grant
+  relations
+    define agent: [agent, user]
+    define effective: agent and acting_for from agent
+type doc
+  relations
+    define open: [grant#effective]
+"""
 
 CHANGES = st.lists(st.tuples(st.booleans(), st.sampled_from(POOL)), max_size=40)
 BATCHES = st.lists(CHANGES, max_size=6)
@@ -102,14 +125,66 @@ def test_the_way_back_changes_no_answer(absent: set[int], agent: str, claimed: s
 
 def test_the_way_back_forgets_who_has_left_a_group() -> None:
     index = _index([row(f"{MIRA} member group:a"), row("group:a#member member group:b")])
-    before = index.back.closure(MIRA, "user:*")
+    before = index.back.closures.of(MIRA, "user:*")
     assert before.possible == {"group:a#member", "group:b#member"}
     assert before.sure("group:b#member", 2)
     assert not before.sure("group:b#member", 1)
     index.apply([(False, row("group:a#member member group:b"))])
-    assert index.back.closure(MIRA, "user:*").possible == {"group:a#member"}
+    assert index.back.closures.of(MIRA, "user:*").possible == {"group:a#member"}
     index.apply([(False, row(f"{MIRA} member group:a"))])
-    assert not index.back.closure(MIRA, "user:*").possible
+    assert not index.back.closures.of(MIRA, "user:*").possible
+
+
+def test_one_user_who_leaves_a_group_changes_nothing_for_the_others_in_it() -> None:
+    omar = "user:local/omar"
+    index = _index([row(f"{one} member group:a") for one in (MIRA, omar)] + [row("group:a#member member group:b")])
+    for one in (MIRA, omar):
+        assert index.back.closures.of(one, "user:*").sure("group:b#member", 2)
+    index.apply([(False, row(f"{MIRA} member group:a"))])
+    assert not index.back.closures.of(MIRA, "user:*").possible
+    assert index.back.closures.of(omar, "user:*").possible == {"group:a#member", "group:b#member"}
+    index.apply([(False, row("group:a#member member group:b"))])
+    assert index.back.closures.of(omar, "user:*").possible == {"group:a#member"}
+
+
+def test_everybody_who_enters_a_group_is_in_it_and_in_what_it_leads_to() -> None:
+    model = compile_model(f"{EVERYBODY}\n    define member: [user, user:*, group#member]")
+    index = TupleIndex(model, tracked=compile_program(model).tracked)
+    assert not index.back.closures.of(MIRA, "user:*").possible
+    index.apply([(True, row("user:* member group:a")), (True, row("group:a#member member group:b"))])
+    assert index.back.closures.of(MIRA, "user:*").possible == {"group:a#member", "group:b#member"}
+    index.apply([(False, row("user:* member group:a"))])
+    assert not index.back.closures.of(MIRA, "user:*").possible
+
+
+def test_what_is_written_for_agent_and_audience_at_once_counts_among_many() -> None:
+    model = compile_model(ONE_RELATION)
+    program = compile_program(model)
+    index = TupleIndex(model, tracked=program.tracked)
+    index.load(
+        [
+            *(row(f"grant:{number}#effective open doc:1") for number in range(9)),
+            *(row(f"{one} agent grant:5") for one in (MIRA, AGENT)),
+            row(f"{MIRA} delegator {AGENT}"),
+        ]
+    )
+    for agent, held in ((AGENT, True), ("agent:local/other", False)):
+        said = {(agent, "in_context"): Row({MIRA: None}, EMPTY.usersets)}
+        overlay = overlay_of(index.places, index.tables, said)
+        assert Query(program, index, MIRA, Circumstances(NOW, {}), overlay).holds("open", "doc:1") is held
+
+
+def test_rows_that_came_in_pieces_are_alike_in_the_end() -> None:
+    one, two = tool("one").id, tool("two").id
+    pieces = [row(f"{SERVER} server {one}"), row(f"{SERVER} server {two}")]
+    pieces += [row(f"user:* enabled {one}"), row(f"user:* enabled {two}")]
+    loaded, changed = _index(pieces), _index()
+    for piece in pieces:
+        changed.apply([(True, piece)])
+    for index in (loaded, changed):
+        assert index.tables["tool"][one] is index.tables["tool"][two]
+    changed.apply([(False, pieces[-1])])
+    assert changed.tables["tool"][one] is not changed.tables["tool"][two]
 
 
 def test_a_stored_in_context_tuple_is_kept_apart_until_it_is_deleted() -> None:
