@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 0.1
 """What an upstream changes together is looked at once."""
 _REST_SECONDS = 2.0
+_FREE_LOOKS = 5
 _REST_FACTOR = 10.0
 """Of the time that looking took, to the next look that an upstream asks for."""
 _UNDER_WAY = float("inf")
@@ -57,6 +59,7 @@ class Upkeep:
         self._due: dict[str, float] = {}
         self._pause: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
+        self._looks: dict[str, deque[float]] = {}
         self._again: set[str] = set()
         """Said while they were looked at that something changed."""
         self._nudged = anyio.Event()
@@ -180,7 +183,7 @@ class Upkeep:
             self._pause.pop(upstream.name, None)
         now = time.monotonic()
         self._due[upstream.name] = now + pause
-        self._not_before[upstream.name] = now + max(_REST_SECONDS, _REST_FACTOR * (now - began))
+        self._not_before[upstream.name] = now + self._rest(upstream.name, began, now)
         if upstream.name in self._again:
             self._again.discard(upstream.name)
             if error is None:
@@ -188,6 +191,14 @@ class Upkeep:
         elif error is None:
             for name in self._announced.pop(upstream.name, ()):
                 self._tell(upstream.name, name)
+
+    def _rest(self, name: str, began: float, now: float) -> float:
+        """How long an upstream has to wait for the next look that it asks for; a few in a row are free."""
+        looks = self._looks.setdefault(name, deque(maxlen=_FREE_LOOKS))
+        looks.append(began)
+        if len(looks) < _FREE_LOOKS or began - looks[0] > _FREE_LOOKS * _REST_SECONDS:
+            return 0.0
+        return max(_REST_SECONDS, _REST_FACTOR * (now - began))
 
     async def _refreshed(self, upstream: Upstream) -> str | None:
         """Why it could not be asked; what is switched off is left alone."""
