@@ -168,6 +168,8 @@ class Listening:
 
     def _hear(self, message: Message) -> None:
         method: object = message.get("method")
+        if self._scope.cancel_called:
+            return  # what was on its way when the entry went
         if method in LIST_CHANGED:
             self._ears.changed(self._server, str(method).split("/")[1])
         elif method == UPDATED:
