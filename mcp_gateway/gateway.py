@@ -229,11 +229,11 @@ class Gateway:
         try:
             item, own, variables = self.catalog.readable(request.endpoint, uri)
         except AccessDenied:
-            server, own = self.catalog.owner(request.endpoint, uri)
-            link = self.links.find(principal, server, own)
-            if link is None:
+            unlisted = self.catalog.unlisted(request.endpoint, uri)
+            link = self.links.find(principal, *unlisted) if unlisted is not None else None
+            if unlisted is None or link is None:
                 raise
-            return link.tool, own, link.arguments
+            return link.tool, unlisted[1], link.arguments
         return item, own, {**variables, "uri": own}
 
     async def ended(self, principal: Principal) -> GatewayError | None:

@@ -1772,6 +1772,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_links.py::test_a_link_is_worth_no_more_than_the_right_to_the_call_that_gave_it",
     ),
     Promise(
+        "A link reads nothing that is switched off by name, whatever its scheme.",
+        "design: one decision function for read",
+        "flow/test_links.py::test_a_link_reads_nothing_that_is_switched_off_by_name_whatever_its_scheme",
+    ),
+    Promise(
         "Ten thousand calls of two hundred clients with one request id are never mixed up.",
         "JSON-RPC 2.0 section 4; MCP 2026-07-28 basic/index, request ids",
         "flow/test_crosstalk.py::test_ten_thousand_calls_of_two_hundred_clients_with_one_id_are_never_mixed_up",

@@ -95,12 +95,15 @@ class Catalog:
         tool, values = found
         return tool, own, values
 
-    def owner(self, endpoint: str | None, uri: str) -> tuple[str | None, str]:
-        """(server, its own URI) of a URI that is in no list; without a server when a list has it, or nobody could."""
+    def unlisted(self, endpoint: str | None, uri: str) -> tuple[str | None, str] | None:
+        """(server, its own URI) of a URI that is in no list, without a server when it can be any's.
+
+        None when no server could have it, or one lists it or another spelling of it, or it is switched off.
+        """
         servers, own = self._asked(endpoint, uri)
-        if len(servers) != 1 or self._shelves[servers[0]].knows(own):
-            return None, own
-        return servers[0], own
+        if not servers or any(self._shelves[server].knows(own) for server in servers):
+            return None
+        return (servers[0] if len(servers) == 1 else None), own
 
     def find(self, identifier: ToolId) -> Tool | None:
         """Anything known, whatever its state."""

@@ -85,3 +85,15 @@ async def test_a_link_is_worth_no_more_than_the_right_to_the_call_that_gave_it(s
     await linked(client, "link", HIDDEN)
     await anyio.to_thread.run_sync(lambda: stage.gateway.cli("grant", "revoke", stage.grant, "--yes"))
     assert (await read(client, HIDDEN)).reason == "resource.unavailable"
+
+
+async def test_a_link_reads_nothing_that_is_switched_off_by_name_whatever_its_scheme(stage: Stage) -> None:
+    client, merged = await stage.client("echo"), await stage.client()
+    web = "https://example.com/unlisted"
+    for uri in (HIDDEN, web):
+        await linked(client, "link", uri)
+        off = ("resource", "disable", f"echo/{uri}", "--reason", "incident 9")
+        await anyio.to_thread.run_sync(lambda off=off: stage.gateway.cli(*off))
+        assert (await read(client, uri)).reason == "resource.unavailable"
+    for uri in (f"echo+{HIDDEN}", f"echo+{web}", web):
+        assert (await read(merged, uri)).reason == "resource.unavailable"

@@ -81,8 +81,9 @@ async def test_the_server_in_a_uri_decides_who_is_asked(catalog: Catalog) -> Non
         assert refusal(catalog, endpoint, uri) == "resource.unavailable"
 
 
-async def test_what_a_list_has_has_no_owner_to_ask_instead(catalog: Catalog) -> None:
-    assert catalog.owner(None, "one+file:///x") == ("one", "file:///x")
-    assert catalog.owner("two", "file:///x") == ("two", "file:///x")
+async def test_what_a_list_has_is_looked_for_nowhere_else(catalog: Catalog) -> None:
+    assert catalog.unlisted(None, "one+file:///x") == ("one", "file:///x")
+    assert catalog.unlisted("two", "file:///x") == ("two", "file:///x")
+    assert catalog.unlisted(None, "https://example.com/nowhere") == (None, "https://example.com/nowhere")
     for endpoint, uri in ((None, f"one+{LATER}"), ("one", "note://LATER"), ("two", NOTE), (None, WEB), (None, "x://y")):
-        assert catalog.owner(endpoint, uri)[0] is None, uri
+        assert catalog.unlisted(endpoint, uri) is None, uri
