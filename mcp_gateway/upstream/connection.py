@@ -17,6 +17,7 @@ from typing import cast
 import httptools
 
 _MAX_HEAD_BYTES = 65_536
+"""Also of what stands between two pieces of a body and behind the last: sizes of chunks, trailers."""
 _MAX_BUFFERED = 262_144
 """Bytes that wait to be read before the upstream is held back."""
 _DECODED_AT_ONCE = 262_144
@@ -83,6 +84,8 @@ class Response:
                 plain = self._inflate.decompress(packed, _DECODED_AT_ONCE)
             except zlib.error as exc:
                 raise Malformed from exc
+            if self._inflate.unused_data:
+                raise Malformed  # what comes behind the end is read by nobody, and would be kept
             self._packed = self._inflate.unconsumed_tail
             if plain:
                 return plain
@@ -209,8 +212,7 @@ class Connection(asyncio.Protocol):
             self._surplus = True
             self.abort()  # nobody asked
             return
-        if not self._headers_done:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -218,7 +220,7 @@ class Connection(asyncio.Protocol):
                 self._fail(Malformed())
                 return
             self._surplus = True  # the answer is whole; what follows it belongs to nobody
-        if not self._headers_done and self._head_bytes > _MAX_HEAD_BYTES:
+        if self._head_bytes > _MAX_HEAD_BYTES and not self._complete:
             self._fail(Malformed())
             return
         self._wake()
@@ -258,6 +260,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         if self._complete:
             return
+        self._head_bytes = 0
         self._chunks.append(body)
         self._buffered += len(body)
         if self._buffered > _MAX_BUFFERED and not self._paused and self._transport is not None:

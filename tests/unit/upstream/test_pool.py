@@ -22,6 +22,8 @@ pytestmark = pytest.mark.anyio
 Answer: TypeAlias = Callable[[SocketStream], Awaitable[None]]
 REQUEST = b"POST /mcp HTTP/1.1\r\nhost: upstream\r\ncontent-length: 2\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+GZIPPED = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n" + gzip.compress(b"ok")
 
 
 @dataclass(slots=True)
@@ -188,6 +190,9 @@ async def test_packed_bodies_are_unpacked_and_other_packings_refused() -> None:
         says(b"HTTP/1.1 101 Switching\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
         says(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000),
         says(*[b"HTTP/1.1 103 Early\r\nlink: " + b"x" * 8_000 + b"\r\n\r\n"] * 12),
+        says(CHUNKED + b"2\r\nok\r\n0\r\n", *[b"x: " + b"y" * 8_000 + b"\r\n"] * 12),
+        says(GZIPPED + b"behind", close=True),
+        says(GZIPPED, b"behind", close=True),
     ],
 )
 async def test_what_is_not_plain_http_is_refused(answer: Answer) -> None:
