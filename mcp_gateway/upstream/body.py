@@ -56,10 +56,10 @@ class Body:
             return memoryview(b"")
         if len(first) == self._declared:
             return memoryview(first)
-        pieces = [first]
+        data = bytearray(first)
         while (more := await self._chunk()) is not None:
-            pieces.append(more)
-        return memoryview(b"".join(pieces))
+            data += more
+        return memoryview(data)
 
     async def events(self) -> list[bytes] | None:
         """The next events, at least one; None at the end of the stream, also of one that broke and has a place."""

@@ -175,9 +175,14 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 return None
             await self._more()
-        chunk = self._chunks.popleft()
-        self._buffered -= len(chunk)
-        if self._paused and self._buffered < _MAX_BUFFERED // 2:
+        if len(self._chunks) == 1:
+            chunk = self._chunks.popleft()
+        else:
+            # A server may send its body two bytes at a time; nobody is to keep an object for each.
+            chunk = b"".join(self._chunks)
+            self._chunks.clear()
+        self._buffered = 0
+        if self._paused:
             self._resume()
         return chunk
 

@@ -305,3 +305,17 @@ async def test_a_reader_that_is_slow_holds_the_upstream_back_and_loses_nothing()
             seen += len(chunk)
         pool.give_back(connection)
         assert seen == size
+
+
+async def test_a_body_of_many_tiny_pieces_is_not_kept_as_many() -> None:
+    async with server(says(CHUNKED + b"2\r\nok\r\n" * 20_000 + b"0\r\n\r\n")) as upstream:
+        pool = pool_to(upstream.port)
+        connection = await pool.acquire()
+        connection.begin(REQUEST, seconds=20)
+        response = await connection.head()
+        pieces: list[bytes] = []
+        while (chunk := await response.read_chunk()) is not None:
+            pieces.append(chunk)
+        pool.give_back(connection)
+        assert b"".join(pieces) == b"ok" * 20_000
+        assert len(pieces) < 1_000
