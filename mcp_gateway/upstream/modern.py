@@ -26,7 +26,8 @@ from mcp_gateway.upstream.relay import Relay
 from mcp_gateway.upstream.sdk import HeaderMap, encode_header_value, mirrored, mirrored_properties
 
 _VERSION_HEADER = ("mcp-protocol-version", MODERN_VERSION)
-_NAMES = ("name", "uri", "taskId")
+_NAMES = ("taskId", "uri", "name")
+"""What a request names, in this order: a client may add any other member to what it says of a task."""
 _MAX_KEPT = 20_000
 
 

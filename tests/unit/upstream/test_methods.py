@@ -49,6 +49,7 @@ def refusing(status: int, code: int, data: Any = None) -> Script:
         ("resources/read", {"uri": "notes://today"}, "notes://today"),
         ("prompts/get", {"name": "greet", "arguments": {}}, "greet"),
         ("tasks/get", {"taskId": "t-1"}, "t-1"),
+        ("tasks/get", {"name": "drop_all", "uri": "notes://x", "taskId": "t-1"}, "t-1"),
         ("completion/complete", {"ref": {"type": "ref/prompt", "name": "greet"}, "argument": {}}, None),
         ("prompts/get", {"name": "grüß"}, "=?base64?" + base64.b64encode("grüß".encode()).decode() + "?="),
         ("resources/read", {"uri": "a\r\nx-evil: 1"}, "=?base64?YQ0KeC1ldmlsOiAx?="),
