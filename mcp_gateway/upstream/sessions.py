@@ -7,7 +7,7 @@ when the entry's reviewer stated that the server keeps nothing per session. Two 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -37,6 +37,9 @@ class Session(Protocol):
 
 
 S = TypeVar("S", bound=Session)
+
+_PER_PRINCIPAL = 8
+"""Sets of what its clients can be asked; each is a session or a process, and the others need theirs."""
 
 
 def owner(principal: Principal | None, credential: str, said: Capabilities, *, shared: bool) -> Owner:
@@ -110,13 +113,19 @@ class Sessions(Generic[S]):
             return place.session
 
     def _new_place(self, who: Owner) -> _Place[S]:
-        if len(self._places) >= self._limit:
-            idle = [(place.idle_since, key) for key, place in self._places.items() if place.users == 0]
-            if not idle:
-                raise LimitExceeded("every session of this upstream is in use", code="limit.overload")
-            self._evict(min(idle)[1])
+        theirs = [key for key in self._places if who.user and (key.user, key.agent) == (who.user, who.agent)]
+        if len(theirs) >= _PER_PRINCIPAL:
+            self._make_room(theirs)
+        elif len(self._places) >= self._limit:
+            self._make_room(self._places)
         place = self._places[who] = _Place[S]()
         return place
+
+    def _make_room(self, candidates: Iterable[Owner]) -> None:
+        idle = [(self._places[key].idle_since, key) for key in candidates if self._places[key].users == 0]
+        if not idle:
+            raise LimitExceeded("every session of this upstream is in use", code="limit.overload")
+        self._evict(min(idle)[1])
 
     def _evict(self, who: Owner) -> None:
         session = self._places.pop(who).session

@@ -85,6 +85,18 @@ async def test_over_the_limit_the_longest_idle_session_ends() -> None:
     assert house.ended == [first] and len(house.sessions) == 2
 
 
+async def test_one_principal_ends_sessions_of_its_own_only_however_much_its_clients_say() -> None:
+    house = House(limit=100)
+    async with house.sessions.lease(Owner("v", "noor", "docs", "")) as others:
+        pass
+    for number in range(20):
+        async with house.sessions.lease(Owner("v", "mira", "docs", str(number))):
+            pass
+    assert len(house.sessions) == 9
+    assert others not in house.ended
+    assert {room.who.user for room in house.ended} == {"mira"}
+
+
 async def test_when_every_session_is_in_use_a_new_owner_is_refused() -> None:
     house = House(limit=1)
     async with house.sessions.lease(named("a")):
