@@ -89,7 +89,7 @@ class Watch:
         shown: list[object] = []
         until: list[float] = []
         for kind in kinds:
-            tools = self.gateway.catalog.listing(request.endpoint, kind).tools
+            tools = self._items(request.endpoint, kind)
             visible = await self.gateway.authorization.visible(principal, tools, now=time.time(), request=request)
             depends = visible.depends_on_resource
             shown += [_shown(tool, depends=tool.id in depends) for tool in tools if tool.id in visible.ids]
@@ -99,7 +99,7 @@ class Watch:
     async def sees(self, request: Request, principal: Principal, kinds: Sequence[Kind], server: str) -> bool:
         """Whether anything of `server` is in what `list` would answer now; raises AuthorizationUnavailable."""
         for kind in kinds:
-            tools = self.gateway.catalog.listing(request.endpoint, kind).tools
+            tools = self._items(request.endpoint, kind)
             visible = await self.gateway.authorization.visible(principal, tools, now=time.time(), request=request)
             if any(tool.server == server and tool.id in visible.ids for tool in tools):
                 return True
@@ -115,6 +115,10 @@ class Watch:
     def generation(self) -> int:
         """Differs when registry or policies were read anew, which the store knows nothing of."""
         return self.gateway.catalog.listing(None).generation
+
+    def _items(self, endpoint: str | None, kind: Kind) -> Sequence[Tool]:
+        """Nothing for an endpoint that is gone: who listens there is about to hear of it."""
+        return self.gateway.catalog.listing(endpoint, kind).tools if self.gateway.has_endpoint(endpoint) else ()
 
     async def follow(self) -> None:
         """See every change that was acknowledged by now."""

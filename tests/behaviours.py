@@ -1187,6 +1187,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_watching.py::test_what_an_upstream_announces_is_passed_on_even_if_it_looks_the_same_here",
     ),
     Promise(
+        "Streams at the endpoint of a server that is removed end.",
+        "design: what is listed is what may be called",
+        "flow/test_watching.py::test_streams_of_a_server_that_is_removed_end",
+    ),
+    Promise(
         "What waits for review is not told of.",
         "design §1: catalog and its review state",
         "flow/test_watching.py::test_what_waits_for_review_is_not_told_of",

@@ -80,5 +80,10 @@ class Looking:
             log.info("what an event stream may see cannot be told now: %s", exc.code)
             self._failed = True
             return
+        except Exception:
+            # About one stream; the group of tasks this runs in serves everybody.
+            log.exception("what an event stream may see could not be looked at")
+            self._failed = True
+            return
         stream.looked = moves
         stream.look_next()

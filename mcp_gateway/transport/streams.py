@@ -193,6 +193,9 @@ class Streams:
                     await self._end_refused()
             except GatewayError as exc:
                 log.error("event streams cannot follow the store: %s", exc)
+            except Exception:
+                # Tried again with the next change; the group of tasks this runs in serves everybody.
+                log.exception("the rights to event streams could not be looked at")
 
     async def _end_refused(self) -> None:
         for number, stream in enumerate(self.every(), 1):

@@ -126,6 +126,21 @@ async def test_what_an_upstream_announces_is_passed_on_even_if_it_looks_the_same
         assert (await stream.message())["method"] == "notifications/tools/list_changed"
 
 
+async def test_streams_of_a_server_that_is_removed_end(tmp_path: Path) -> None:
+    asked = {"toolsListChanged": True}
+    async with (
+        staged(tmp_path) as stage,
+        stage.listen(asked) as (stream, _),
+        stage.listen(asked, server=None) as (merged, _),
+    ):
+        (stage.gateway.folder / "registry" / "board.yaml").unlink()
+        assert (await merged.message())["method"] == "notifications/tools/list_changed"
+        messages = [await stream.message()]
+        while "error" not in messages[-1]:
+            messages.append(await stream.message())
+        assert messages[-1]["error"]["data"]["reason"] == "access.ended"
+
+
 async def test_what_waits_for_review_is_not_told_of(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage, stage.listen({"toolsListChanged": True}) as (stream, _):
         registry = stage.gateway.folder / "registry" / "board.yaml"
