@@ -43,9 +43,13 @@ class Pairs:
         """The usersets of `agent` for any of these audiences."""
         found: set[str] = set()
         table = self._found.get(agent)
-        if table is not None:
-            for audience in (*audiences, *(table.keys() & more)):
-                found.update(names_of(table, audience))
+        if table is None:
+            return found
+        for names in map(table.get, (*audiences, *(table.keys() & more))):
+            if isinstance(names, str):
+                found.add(names)
+            elif names is not None:
+                found.update(names)
         return found
 
     def content(self) -> Mapping[str, Sequence[str]]:

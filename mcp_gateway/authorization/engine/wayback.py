@@ -86,7 +86,8 @@ class WayBack:
     ) -> Set[str]:
         """The usersets that can count through one of `agents` for one of `audiences` or `more`."""
         pairs = self._pairs[kinds]
-        return set[str]().union(*[pairs.both(agent, audiences, more) for agent in agents])
+        found = [pairs.both(agent, audiences, more) for agent in agents]
+        return found[0] if len(found) == 1 else set[str]().union(*found)
 
     def narrowed(self, kind: str, suffix: str, subjects: Iterable[str]) -> Set[str]:
         """The usersets that can count for any of `subjects` by what is written for it in `kind`."""
