@@ -1192,9 +1192,9 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_watching.py::test_streams_of_a_server_that_is_removed_end",
     ),
     Promise(
-        "What waits for review is not told of.",
+        "What waits for review is not listed, whatever is announced.",
         "design §1: catalog and its review state",
-        "flow/test_watching.py::test_what_waits_for_review_is_not_told_of",
+        "flow/test_watching.py::test_what_waits_for_review_is_not_listed_whatever_is_announced",
     ),
     Promise(
         "A session watches resources by the names of the endpoint of all servers.",
