@@ -37,7 +37,11 @@ class Servers(Part):
     async def server_add(self, entry: UpstreamEntry, *, actor: str) -> Path:
         """Write a new registry file for people to review; the server's tools wait for approval."""
         if self._registry.is_dir() and any(known.name == entry.name for known in registry.load(self._registry)):
-            raise OperatorError("a registry file declares this server", where=entry.name, remedy="edit that file")
+            raise OperatorError(
+                "a registry file declares this server",
+                where=entry.name,
+                remedy=f"edit that file, or mcp-gateway server remove {entry.name}",
+            )
         return await self._write(entry, actor, kind="server.added")
 
     async def server_change(self, entry: UpstreamEntry, *, actor: str) -> Path:

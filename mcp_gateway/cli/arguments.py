@@ -157,4 +157,8 @@ def _encoded(part: str, text: str) -> str:
     try:
         return encode(part)
     except ValueError as exc:
-        raise OperatorError("a part of the name is empty", where=text) from exc
+        raise OperatorError(
+            "a part of the name is empty",
+            where=text,
+            remedy="SERVER/NAME, or SERVER/URI of a resource; mcp-gateway server show SERVER lists what it has",
+        ) from exc

@@ -160,7 +160,12 @@ def _show_list(desk: Desk, listed: tuple[ToolAccess, ...]) -> None:
         ],
         ("tool, prompt or resource", "name on /mcp", "is", "because"),
         [
-            (one.id.removeprefix("tool:"), one.exposed, one.access, ", ".join(one.missing) or _SAID[one.access])
+            (
+                one.id.removeprefix("tool:"),
+                one.exposed,
+                one.access,
+                ", ".join(dict.fromkeys(one.missing)) or _SAID[one.access],
+            )
             for one in listed
         ],
         empty="nothing is known; see mcp-gateway server list",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,12 @@ from pydantic import ValidationError
 from mcp_gateway.catalog.registry import ToolEntry, UpstreamEntry
 from mcp_gateway.cli import found
 from mcp_gateway.cli.desk import Desk, command
+from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Kind, Risk
 from mcp_gateway.storage.catalog import ToolRow
+
+_WEB = ("http://", "https://")
 
 
 def register(app: typer.Typer) -> None:
@@ -78,6 +82,7 @@ async def add(
     terminal.note(f"wrote {path}")
     rows = await _look(desk, name)
     found.show(terminal, rows)
+    _note_unoffered(terminal, entry, rows)
     hinted = _hinted(entry, rows)
     if hinted and (
         use_hints or terminal.agreed("Take these hints as the tools' risk? Without, unnamed ones are destructive.")
@@ -93,6 +98,7 @@ async def add(
     rows = await administration.tool_rows(name)
     terminal.answer(
         {"server": name, "file": str(path), "approved": approved, **found.plain(rows)},
+        *([f"approved: {', '.join(approved)}"] if approved else []),
         *_next_steps(name, rows),
     )
 
@@ -101,9 +107,19 @@ async def _look(desk: Desk, name: str) -> list[ToolRow]:
     with desk.terminal.busy(f"asking {name} what it offers"):
         findings = await desk.office.administration.server_refresh(name, actor=desk.actor)
     if findings.error is not None and not findings.unanswered:
-        desk.terminal.note(f"the file is written; when the server runs: mcp-gateway server refresh {name}")
+        desk.terminal.note(
+            f"the file stays; when it is right and the server runs: mcp-gateway server refresh {name}; "
+            f"to begin anew: mcp-gateway server remove {name}"
+        )
     found.refuse_failed(desk.terminal, name, findings)
     return await desk.office.administration.tool_rows(name)
+
+
+def _note_unoffered(terminal: Terminal, entry: UpstreamEntry, rows: Sequence[ToolRow]) -> None:
+    """A misspelt --risk leaves the tool that was meant at the default."""
+    offered = {row.name for row in rows if row.kind is Kind.TOOL}
+    if strangers := [tool for tool in entry.tools if tool not in offered]:
+        terminal.note(f"note: --risk names what {entry.name} does not offer: {', '.join(strangers)}; mend its file")
 
 
 def _hinted(entry: UpstreamEntry, rows: Sequence[ToolRow]) -> dict[str, ToolEntry]:
@@ -132,13 +148,27 @@ def _transport(
     credential: dict[str, str] | None,
     env: Sequence[str],
 ) -> dict[str, Any]:
+    if url is None and not child and form["type"] != "http":
+        raise OperatorError("--sse and --openapi need --url, where requests go", where="server add")
     if (url is None) == (not child):
         raise OperatorError("a server is either --url URL or -- COMMAND", where="server add")
     if url is not None:
+        _refuse_unusable(network, form.get("document"))
         return {**form, "url": url, "network": network, "credential": credential}
     if network or credential or form["type"] != "http":
         raise OperatorError("--sse, --openapi, --network and --credential are for --url", where="server add")
     return {"type": "stdio", "command": list(child), "env": dict(_pairs(env, "--env"))}
+
+
+def _refuse_unusable(network: Sequence[str], document: str | None) -> None:
+    """What no server that runs later would mend is refused before a file is written."""
+    for text in network:
+        try:
+            ip_network(text)
+        except ValueError as exc:
+            raise OperatorError("takes ranges such as 127.0.0.0/8", where=f"--network {text}") from exc
+    if document is not None and not document.startswith(_WEB) and not Path(document).is_file():
+        raise OperatorError("there is no such file", where=f"--openapi {document}")
 
 
 def _form(*, sse: bool, openapi: str | None) -> dict[str, str]:
@@ -147,7 +177,7 @@ def _form(*, sse: bool, openapi: str | None) -> dict[str, str]:
         raise OperatorError("a server has either --sse or --openapi", where="server add")
     if openapi is None:
         return {"type": "sse" if sse else "http"}
-    is_url = openapi.startswith(("http://", "https://"))
+    is_url = openapi.startswith(_WEB)
     return {"type": "openapi", "document": openapi if is_url else str(Path(openapi).resolve())}
 
 
@@ -179,4 +209,6 @@ def _entry(**fields: object) -> UpstreamEntry:
     except ValidationError as exc:
         problem = exc.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(step) for step in problem["loc"])
+        if field == "name":
+            raise OperatorError("must be 1 to 24 of a-z 0-9 -, beginning with a letter", where="name") from exc
         raise OperatorError(f"{field}: {problem['msg']}", where="server add") from exc

@@ -76,7 +76,9 @@ def _origin_of(resource: str, origins: tuple[str, ...], servers: set[str]) -> st
         if resource in endpoints:
             return origin
     raise OperatorError(
-        f"is not an endpoint of this gateway; its origins are {', '.join(origins)}", where=f"--resource {resource}"
+        f"is not an endpoint of this gateway; its origins are {', '.join(origins)}",
+        where=f"--resource {resource}",
+        remedy="name one of these with /mcp or /mcp/SERVER; after `serve --listen`, say the same in --config: `listen:`",
     )
 
 

@@ -75,6 +75,8 @@ def test_a_document_that_is_wrong_is_named_with_its_place(shell: Shell, document
         (("--openapi", "a.json"), "--url"),
         ((*API[3:], "--openapi", "a.json", "--sse"), "either --sse or --openapi"),
         (("--sse", "--", "python"), "are for --url"),
+        ((*API[3:], "--network", "localhost"), "--network localhost: takes ranges such as 127.0.0.0/8"),
+        ((*API[3:], "--openapi", "nowhere.json"), "nowhere.json: there is no such file"),
         ((*API[3:], "--credential-as", "X"), "needs --credential FILE"),
         ((*API[3:], "--credential", "k", "--credential-as", "?q"), "query"),
     ],
@@ -84,3 +86,23 @@ def test_forms_that_do_not_fit_together_are_refused(shell: Shell, arguments: tup
     assert answer.code == Exit.REFUSED
     assert said in answer.err
     assert not (shell.folder / "registry" / "shop.yaml").exists()
+
+
+def test_a_name_that_is_none_is_refused_in_words(shell: Shell) -> None:
+    assert "must be 1 to 24 of a-z 0-9 -" in shell("server", "add", "My Shop", *API[3:]).err
+
+
+def test_a_risk_for_a_tool_that_is_not_offered_is_said(shell: Shell, document: Path) -> None:
+    said = shell(*API, "--openapi", str(document), "--risk", "itms=read", "--risk", "items=read", "--yes")
+    assert said.code == Exit.DONE
+    assert "does not offer: itms;" in said.err
+
+
+def test_after_a_failed_look_it_is_said_how_to_go_on_and_how_to_begin_anew(shell: Shell) -> None:
+    said = shell("server", "add", "shop", "--url", "http://127.0.0.1:9/mcp", "--network", "127.0.0.0/8")
+    assert said.code == Exit.UNAVAILABLE
+    assert "mcp-gateway server refresh shop" in said.err
+    again = shell("server", "add", "shop", "--url", "http://127.0.0.1:9/mcp")
+    assert again.code == Exit.REFUSED
+    assert "mcp-gateway server remove shop" in said.err
+    assert "mcp-gateway server remove shop" in again.err
