@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_gateway.errors import LimitExceeded
-from mcp_gateway.transport.subscribers import PER_STREAM, Subscribers
+from mcp_gateway.transport.subscribers import PER_PRINCIPAL, PER_STREAM, Subscribers
 from mcp_gateway.watch import Watched
-from tests.unit.transport.streaming import Line, stream
+from tests.unit.transport.streaming import Line, principal, stream
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +82,23 @@ async def test_a_stream_watches_a_bounded_number() -> None:
     with pytest.raises(LimitExceeded) as refused:
         subscribers.add(one, "s:more", Watched("s", "s:more"))
     assert refused.value.code == "limit.subscriptions"
+
+
+async def test_one_principal_leaves_room_at_a_server_for_others() -> None:
+    subscribers = Subscribers(Wants())
+    every = [stream(Line()) for _ in range(PER_PRINCIPAL // PER_STREAM + 1)]
+    *many, late = every
+    for number, one in enumerate(many):
+        for part in range(PER_STREAM):
+            subscribers.add(one, f"s:{number}/{part}", Watched("s", f"s:{number}/{part}"))
+    with pytest.raises(LimitExceeded) as refused:
+        subscribers.add(late, "s:more", Watched("s", "s:more"))
+    assert refused.value.code == "limit.subscriptions"
+    late.uris = {"s:kept": Watched("s", "s:kept")}
+    with pytest.raises(LimitExceeded):
+        subscribers.join(late)
+    subscribers.add(stream(Line(), principal("noor")), "s:more", Watched("s", "s:more"))
+    subscribers.add(late, "t:more", Watched("t", "t:more"))
+    for one in every:
+        subscribers.part(one)
+    subscribers.join(late)
