@@ -38,6 +38,7 @@ from mcp_gateway.errors import (
 from mcp_gateway.guards import Guards
 from mcp_gateway.identity import Identity
 from mcp_gateway.model.call import Again, Answer, Caller, Era, Forward, Permit, Request
+from mcp_gateway.model.decision import Reason, deny
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Kind, Tool
 from mcp_gateway.storage import ChangeFeed
@@ -168,8 +169,12 @@ class Gateway:
         """Ask after a task, answer its questions or cancel it, by the right to the call that began it."""
         async with self.journal.entry(request, method, principal) as entry:
             entry.tool = tool = self.catalog.resolve(ref.server, ref.tool)
+            if ref.arguments is None and self.authorization.depends(tool):
+                raise AccessDenied(
+                    deny(Reason("resource.unidentified", "the task's arguments")), code="resource.denied"
+                )
             params = {**params, "taskId": ref.id}
-            return await self._use(entry, request, principal, tool, ref.arguments, method, params, caller)
+            return await self._use(entry, request, principal, tool, ref.arguments or {}, method, params, caller)
 
     def began(self, request: Request, name: str, arguments: Mapping[str, Any]) -> TaskRef:
         """Which tool of which server a call of `name` went to; the task's own id is in the answer."""

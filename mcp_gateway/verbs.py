@@ -65,5 +65,5 @@ class TaskRef:
     """The upstream's own name."""
     id: str
     """The upstream's task id."""
-    arguments: Mapping[str, Any]
-    """Of the call."""
+    arguments: Mapping[str, Any] | None
+    """Of the call; None when they were too many for the handle."""

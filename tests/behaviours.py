@@ -1786,4 +1786,19 @@ PROMISES: tuple[Promise, ...] = (
         "JSON-RPC 2.0 section 4; MCP 2026-07-28 basic/index, request ids",
         "flow/test_crosstalk.py::test_ten_thousand_calls_of_two_hundred_clients_with_one_id_are_never_mixed_up",
     ),
+    Promise(
+        "A task is followed to its result under a handle of the gateway's own.",
+        "Tasks extension (SEP-2663); design: sealed task ids",
+        "flow/test_tasks.py::test_a_task_is_followed_to_its_result_under_a_handle_of_ours",
+    ),
+    Promise(
+        "A task is worth no more than the right to the call that began it.",
+        "Tasks extension: authorization checks on each task-related request",
+        "flow/test_tasks.py::test_a_task_is_worth_no_more_than_the_right_to_its_call",
+    ),
+    Promise(
+        "A task whose arguments no handle holds is refused where a rule reads them.",
+        "design: unknown denies",
+        "flow/test_tasks.py::test_a_task_whose_arguments_no_handle_holds_is_refused_where_a_rule_reads_them",
+    ),
 )

@@ -39,7 +39,7 @@ class Tasks:
         if not isinstance(found, str) or not found:
             return result
         content: dict[str, Any] = {"s": ref.server, "n": ref.tool, "t": found}
-        if len(orjson.dumps(ref.arguments)) <= _MAX_ARGUMENTS_BYTES:
+        if _fit(ref.arguments):
             # Without them a tool whose call depends on its arguments is refused later, never guessed.
             content["a"] = ref.arguments
         handle = self._sealer.seal(_PURPOSE, _binding(principal), content, seconds=_seconds(result.get("ttlMs")))
@@ -55,7 +55,7 @@ class Tasks:
         content = self._sealer.open(_PURPOSE, _binding(principal), handle)
         if content is None:
             raise BadRequest("there is no such task", code="task.unknown")
-        return handle, TaskRef(content["s"], content["n"], content["t"], content.get("a", {}))
+        return handle, TaskRef(content["s"], content["n"], content["t"], content.get("a"))
 
 
 def require_extension(capabilities: Mapping[str, Any]) -> None:
@@ -72,6 +72,13 @@ def require_extension(capabilities: Mapping[str, Any]) -> None:
 def renamed(result: JsonObject, ref: TaskRef, handle: str) -> JsonObject:
     """What an upstream says of a task, under the client's handle."""
     return {**result, "taskId": handle} if result.get("taskId") == ref.id else result
+
+
+def _fit(arguments: Mapping[str, Any] | None) -> bool:
+    try:
+        return arguments is not None and len(orjson.dumps(arguments)) <= _MAX_ARGUMENTS_BYTES
+    except orjson.JSONEncodeError:
+        return False  # a number beyond 64 bits
 
 
 def _seconds(ttl_ms: object) -> float:

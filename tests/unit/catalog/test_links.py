@@ -49,8 +49,17 @@ def test_a_link_is_forgotten_after_an_hour_and_when_there_are_too_many() -> None
     assert links.find(principal(), "s", "note://3") is not None
 
 
+def test_one_principals_many_links_push_out_nobody_elses() -> None:
+    links = Links(kept=2)
+    links.remember(principal("noor"), TOOL, {}, [link("note://1")])
+    links.remember(principal(), TOOL, {}, [link(f"note://{number}") for number in range(50)])
+    assert links.find(principal("noor"), "s", "note://1") is not None
+    assert links.find(principal(), "s", "note://1") is None
+
+
 def test_what_is_no_link_or_too_large_is_not_kept() -> None:
     links = Links()
     links.remember(principal(), TOOL, {}, [link(1), link("n:" + "x" * 3000), {"type": "resource"}, "note://1", None])
     links.remember(principal(), TOOL, {"blob": "x" * 3000}, [link("note://1")])
+    links.remember(principal(), TOOL, {"number": 1 << 70}, [link("note://1")])
     assert links.find(principal(), "s", "note://1") is None
