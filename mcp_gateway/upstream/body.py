@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from mcp_gateway.errors import UpstreamProtocolError
-from mcp_gateway.upstream.connection import Malformed, Response, TimedOut, WireError
+from mcp_gateway.upstream.response import Malformed, Response, TimedOut, WireError
 from mcp_gateway.upstream.sse import EventReader
 
 JSON = "application/json"

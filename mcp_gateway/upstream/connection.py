@@ -9,97 +9,27 @@ that two readers could read differently is refused. What is said here is about o
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections import deque
 from collections.abc import Callable
 from typing import cast
 
 import httptools
 
+from mcp_gateway.upstream.response import (
+    IDLE_SECONDS,
+    Broken,
+    Malformed,
+    Response,
+    TimedOut,
+    WireError,
+    idle_seconds_of,
+)
+
 _MAX_HEAD_BYTES = 65_536
 """Also of what stands between two pieces of a body and behind the last: sizes of chunks, trailers."""
 _MAX_BUFFERED = 262_144
 """Bytes that wait to be read before the upstream is held back."""
-_DECODED_AT_ONCE = 262_144
 _INTERIM = range(100, 200)
-
-
-class WireError(Exception):
-    """No whole answer came."""
-
-
-class NotConnected(WireError):
-    """Nothing was sent: there never was a connection."""
-
-
-class PoolIsFull(WireError):
-    """Nothing was sent: every connection stayed in use."""
-
-
-class TimedOut(WireError):
-    """The request's deadline passed."""
-
-
-class Broken(WireError):
-    """The connection ended before the answer did."""
-
-
-class Malformed(WireError):
-    """What came is not HTTP/1.1, or not in an encoding that was asked for."""
-
-
-class Response:
-    """An answer whose head has come."""
-
-    __slots__ = ("_connection", "_headers", "_inflate", "_packed", "status")
-
-    def __init__(self, connection: Connection, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._connection = connection
-        self._headers = headers
-        self.status = status
-        self._inflate = zlib.decompressobj(wbits=31) if self._is_packed() else None
-        self._packed = b""
-
-    def get_header(self, name: str) -> str | None:
-        """The first header of that name, written in lower case."""
-        if self._inflate is not None and name == "content-length":
-            return None  # of the packed bytes, which nobody sees
-        wanted = name.encode()
-        for given, value in self._headers:
-            if given.lower() == wanted:
-                return value.decode("latin-1").strip()
-        return None
-
-    async def read_chunk(self) -> bytes | None:
-        """The next decoded bytes, as they came; None at the end. Raises WireError."""
-        if self._inflate is None:
-            return await self._connection.read_chunk()
-        while True:
-            packed = self._packed or await self._connection.read_chunk()
-            if packed is None:
-                if not self._inflate.eof:
-                    raise Malformed
-                return None
-            try:
-                plain = self._inflate.decompress(packed, _DECODED_AT_ONCE)
-            except zlib.error as exc:
-                raise Malformed from exc
-            if self._inflate.unused_data:
-                raise Malformed  # what comes behind the end is read by nobody, and would be kept
-            self._packed = self._inflate.unconsumed_tail
-            if plain:
-                return plain
-
-    def _is_packed(self) -> bool:
-        encoding = self._plain_header(b"content-encoding")
-        if encoding in (b"", b"identity"):
-            return False
-        if encoding == b"gzip":
-            return True
-        raise Malformed
-
-    def _plain_header(self, wanted: bytes) -> bytes:
-        return next((value.strip().lower() for name, value in self._headers if name.lower() == wanted), b"")
 
 
 class Connection(asyncio.Protocol):
@@ -125,6 +55,7 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_until_eof",
         "_waiter",
+        "idle_seconds",
         "idle_since",
         "was_made",
     )
@@ -144,6 +75,8 @@ class Connection(asyncio.Protocol):
         self._buffered = 0
         self._paused = False
         self.idle_since = 0.0
+        self.idle_seconds = IDLE_SECONDS
+        """It is not to be used again when it was idle for longer."""
         self.was_made = False
         """From then on its end is reported."""
 
@@ -168,7 +101,7 @@ class Connection(asyncio.Protocol):
         """The answer, once its head has come. Raises WireError."""
         while not self._headers_done:
             await self._more()
-        return Response(self, self._status, self._headers)
+        return Response(self.read_chunk, self._status, self._headers)
 
     async def read_chunk(self) -> bytes | None:
         while not self._chunks:
@@ -261,6 +194,8 @@ class Connection(asyncio.Protocol):
         else:
             names = {name.lower() for name, _ in self._headers}
             self._until_eof = b"content-length" not in names and b"transfer-encoding" not in names
+            if b"keep-alive" in names:
+                self.idle_seconds = idle_seconds_of(self._headers)
 
     def on_body(self, body: bytes) -> None:
         if self._complete:

@@ -27,10 +27,10 @@ from mcp_gateway.errors import (
 from mcp_gateway.model.tool import HttpTransport, Risk
 from mcp_gateway.upstream.addresses import Resolve, networks, vet_all
 from mcp_gateway.upstream.body import EVENTS, JSON
-from mcp_gateway.upstream.connection import Malformed, NotConnected, PoolIsFull, Response, TimedOut, WireError
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.pool import Pool
 from mcp_gateway.upstream.requests import Headers, Requests
+from mcp_gateway.upstream.response import Malformed, NotConnected, PoolIsFull, Response, TimedOut, WireError
 
 T = TypeVar("T")
 

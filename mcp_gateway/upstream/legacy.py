@@ -19,7 +19,6 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.protocol import LATEST_LEGACY_VERSION, LEGACY_VERSIONS
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.capabilities import EVERYTHING, NOTHING, Capabilities, told
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.era import EraContradicted, error_code
 from mcp_gateway.upstream.http import HttpClient, failure_of
@@ -30,6 +29,7 @@ from mcp_gateway.upstream.listening import Offered, Overhear, Wanted
 from mcp_gateway.upstream.listening_legacy import Subscriptions
 from mcp_gateway.upstream.questions import Room
 from mcp_gateway.upstream.reading import Reading
+from mcp_gateway.upstream.response import Response
 from mcp_gateway.upstream.sessions import Owner, Sessions, owner
 
 _LISTENING_SHARE = 4

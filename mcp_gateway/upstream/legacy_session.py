@@ -13,7 +13,6 @@ from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, Body, media_type
 from mcp_gateway.upstream.capabilities import Capabilities
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, error_code, refuses_legacy
 from mcp_gateway.upstream.http import Headers, HttpClient, failure_of
@@ -24,6 +23,7 @@ from mcp_gateway.upstream.picking_up import EventStream
 from mcp_gateway.upstream.questions import Hear, Questions, Room
 from mcp_gateway.upstream.reading import Reading, ignore
 from mcp_gateway.upstream.relay import Relay
+from mcp_gateway.upstream.response import Response
 from mcp_gateway.upstream.standing import Standing
 
 FAREWELL_SECONDS = 1.0

@@ -12,7 +12,6 @@ from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import Tool
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream import envelope
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted, era_of, error_code, refuses_modern
@@ -23,6 +22,7 @@ from mcp_gateway.upstream.listening import LONGEST_SECONDS
 from mcp_gateway.upstream.questions import Hear
 from mcp_gateway.upstream.reading import Reading
 from mcp_gateway.upstream.relay import Relay
+from mcp_gateway.upstream.response import Response
 from mcp_gateway.upstream.sdk import HeaderMap, encode_header_value, mirrored, mirrored_properties
 
 _VERSION_HEADER = ("mcp-protocol-version", MODERN_VERSION)

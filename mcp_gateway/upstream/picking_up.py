@@ -16,8 +16,8 @@ import anyio
 from mcp_gateway.errors import LimitExceeded, OutcomeUnknown, UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, Body, media_type
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
+from mcp_gateway.upstream.response import Response
 
 PickUp: TypeAlias = Callable[[str], AbstractAsyncContextManager[Response]]
 """Opens the stream again behind the event of that id."""

@@ -10,10 +10,9 @@ from functools import cache
 
 import anyio
 
-from mcp_gateway.upstream.connection import Connection, NotConnected, PoolIsFull
+from mcp_gateway.upstream.connection import Connection
+from mcp_gateway.upstream.response import NotConnected, PoolIsFull
 
-_IDLE_SECONDS = 60.0
-"""Longer than most servers keep one; a connection that the server closed is gone from the pool by then."""
 _DOUBTFUL_SECONDS = 0.2
 """After this the loop gets a chance to say that the server closed it, before a request is risked on it."""
 
@@ -61,7 +60,7 @@ class Pool:
         while True:
             while self._idle:
                 connection = self._idle.pop()
-                if connection.is_open and time.monotonic() - connection.idle_since < _IDLE_SECONDS:
+                if connection.is_open and time.monotonic() - connection.idle_since < connection.idle_seconds:
                     return connection
                 connection.abort()
             if self._open < self._limit:

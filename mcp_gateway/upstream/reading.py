@@ -5,10 +5,10 @@ from __future__ import annotations
 from mcp_gateway.errors import UpstreamProtocolError
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, JSON, Body, media_type
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.picking_up import EventStream, PickUp
 from mcp_gateway.upstream.questions import Converse, Hear, no_questions
+from mcp_gateway.upstream.response import Response
 
 
 async def ignore(_message: Message) -> None:

@@ -20,13 +20,13 @@ from mcp_gateway.errors import GatewayError, OutcomeUnknown, UpstreamFailure, Up
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, media_type
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.era import EraContradicted
 from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
 from mcp_gateway.upstream.inbox import Inbox, Waiting
 from mcp_gateway.upstream.legacy_session import FAREWELL_SECONDS, SessionLost
 from mcp_gateway.upstream.questions import Converse, Hear
+from mcp_gateway.upstream.response import Response
 from mcp_gateway.upstream.sse import EventReader
 
 log = logging.getLogger(__name__)

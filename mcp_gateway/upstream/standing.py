@@ -17,9 +17,9 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import GatewayError, LimitExceeded, UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.body import EVENTS, Body, media_type
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.envelope import Message
 from mcp_gateway.upstream.questions import Hear, Questions, Send
+from mcp_gateway.upstream.response import Response
 
 log = logging.getLogger(__name__)
 

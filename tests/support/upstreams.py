@@ -15,8 +15,8 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
@@ -41,6 +41,7 @@ from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, StdioTransport, Tool, ToolPolicy, Upstream
 from tests.support.asking import ask
 from tests.support.offers import offers
+from tests.support.processes import free_port, listening, running
 
 Era: TypeAlias = Literal["modern", "legacy", "both"]
 MODERN = b"2026-07-28"
@@ -474,6 +475,14 @@ async def stdio_upstream(
         record.release()
 
 
+@contextmanager
+def upstream_process(directory: Path) -> Generator[str]:
+    """The same server over HTTP as a process of its own, for load: gives its URL."""
+    port = free_port()
+    with running([sys.executable, "-m", "tests.support.upstreams", str(directory), str(port)], ready=listening(port)):
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
 async def _serve_stdio(directory: Path) -> None:
     record = Record(directory)
     record.note("started")
@@ -638,6 +647,14 @@ async def not_http(_asked: Asked, stream: SocketStream) -> None:
     raise anyio.EndOfStream
 
 
+def _serve_http(directory: Path, port: int) -> None:
+    app = sdk_server(Record(directory)).streamable_http_app()
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical", ws="none")
+
+
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        anyio.run(_serve_stdio, Path(sys.argv[1]))
+        if sys.argv[2:]:
+            _serve_http(Path(sys.argv[1]), int(sys.argv[2]))
+        else:
+            anyio.run(_serve_stdio, Path(sys.argv[1]))

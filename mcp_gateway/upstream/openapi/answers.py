@@ -19,8 +19,8 @@ import orjson
 from mcp_gateway.errors import UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.tool import Risk
 from mcp_gateway.upstream.body import JSON, Body, media_type
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.http import failure_of
+from mcp_gateway.upstream.response import Response
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from mcp_gateway.errors import UpstreamProtocolError, UpstreamUnavailable
 from mcp_gateway.model.tool import HttpTransport, OpenApiTransport
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.body import Body
-from mcp_gateway.upstream.connection import Response
 from mcp_gateway.upstream.credentials import Credential
 from mcp_gateway.upstream.http import HttpClient, Outgoing, failure_of
 from mcp_gateway.upstream.limits import Limits
+from mcp_gateway.upstream.response import Response
 
 _ACCEPT = (("accept", "application/json, application/yaml, text/yaml;q=0.9, */*;q=0.5"),)
 

@@ -13,8 +13,16 @@ import anyio.lowlevel
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from mcp_gateway.upstream.connection import Broken, Malformed, NotConnected, PoolIsFull, TimedOut, WireError
 from mcp_gateway.upstream.pool import Pool
+from mcp_gateway.upstream.response import (
+    Broken,
+    Malformed,
+    NotConnected,
+    PoolIsFull,
+    TimedOut,
+    WireError,
+    idle_seconds_of,
+)
 from tests.support.processes import free_port
 
 pytestmark = pytest.mark.anyio
@@ -267,6 +275,38 @@ async def test_a_server_that_closes_its_idle_connections_costs_no_request() -> N
             await until(lambda number=number: upstream.ended == number + 1)
             await anyio.sleep(0.01)
         assert upstream.connections == 20
+
+
+async def test_a_connection_is_not_used_again_near_the_time_at_which_its_server_closes_it() -> None:
+    async with server(says(OK.replace(b"OK\r\n", b"OK\r\nkeep-alive: timeout=1, max=100\r\n"))) as upstream:
+        pool = pool_to(upstream.port)
+        for _ in range(2):
+            assert await exchanged(pool) == (200, b"ok")
+        assert upstream.connections == 1
+        await anyio.sleep(0.3)
+        assert await exchanged(pool) == (200, b"ok")
+        assert upstream.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (b"timeout=30", 28.5),
+        (b"max=5, Timeout = 10", 8.5),
+        (b"timeout=1", 0.0),
+        (b"timeout=99999", 60.0),
+        (b"mytimeout=30", 3.5),
+        (b"timeout=soon", 3.5),
+        (b"timeout=99999999999", 3.5),
+        (b"", 3.5),
+    ],
+)
+def test_a_server_says_how_long_it_keeps_an_idle_connection(said: bytes, seconds: float) -> None:
+    assert idle_seconds_of([(b"Content-Length", b"2"), (b"Keep-Alive", said)]) == seconds
+
+
+def test_a_server_that_says_nothing_is_taken_to_close_after_five_seconds() -> None:
+    assert idle_seconds_of([]) < 5
 
 
 async def test_a_closed_pool_keeps_nothing_open_and_finishes_what_is_under_way() -> None:
