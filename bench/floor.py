@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import anyio
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
-from pyreqwest.client import Client, ClientBuilder
+import uvicorn
+
+from mcp_gateway.transport.http1 import Http1
+from mcp_gateway.upstream.pool import Pool
+from mcp_gateway.upstream.requests import Requests
 
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _PASSED_ON = frozenset({"content-type", "accept", "mcp-protocol-version", "mcp-method", "mcp-name"})
+_SECONDS = 20.0
 
 
-def passing_on(client: Client, upstream: str) -> Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]:
+def passing_on(pool: Pool, requests: Requests) -> Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]:
     async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         body = (await receive()).get("body", b"")
         headers = [(name.decode(), value.decode()) for name, value in scope["headers"] if name.decode() in _PASSED_ON]
-        request = client.post(upstream).headers(headers).body_bytes(body).streamed_read_buffer_limit(0)
-        async with request.build_streamed() as response:
-            chunk = await response.body_reader.read_chunk()
-            answer = chunk.to_bytes() if chunk is not None else b""
+        connection = pool.take() or await pool.acquire()
+        try:
+            connection.begin(requests.post(headers, body), seconds=_SECONDS)
+            response = await connection.head()
+            answer = await response.read_chunk() or b""
+            assert await response.read_chunk() is None
+        finally:
+            pool.give_back(connection)
         length = (b"content-length", str(len(answer)).encode())
         start = {
             "type": "http.response.start",
@@ -42,17 +51,21 @@ def passing_on(client: Client, upstream: str) -> Callable[[MutableMapping[str, A
 
 
 async def serve(port: int, upstream: str) -> None:
-    client = ClientBuilder().follow_redirects(False).no_proxy().max_connections(256).build()
-    server = Server(
-        passing_on(client, upstream),
-        address="127.0.0.1",
+    parts = urlsplit(upstream)
+    assert parts.hostname and parts.port
+    pool = Pool(parts.hostname, parts.port, server_name=None, limit=256, connect_seconds=_SECONDS)
+    config = uvicorn.Config(
+        passing_on(pool, Requests(upstream, [])),
+        host="127.0.0.1",
         port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
+        http=cast("Any", partial(Http1, most=1_000)),
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
     )
-    await server.serve()
+    await uvicorn.Server(config).serve()
 
 
 def main() -> None:

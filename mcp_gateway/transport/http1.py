@@ -1,0 +1,169 @@
+"""uvicorn's HTTP/1.1 with the bounds it lacks: how long a request's head may take, how large it may be, how many connect.
+
+On the event loop, so a request crosses no thread; that is what it has over granian. What a request's
+headers may say is `edge`'s business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+HEAD_SECONDS = 10.0
+"""From the first byte of a request, or from connecting, until its headers are there."""
+IDLE_SECONDS = 75
+"""Between two requests. Longer than clients and load balancers keep an idle connection: who closes first
+must be the one who would send, or a request crosses the close on its way."""
+MAX_HEAD_BYTES = 65_536
+"""Of what is not a body: a head, and also sizes of chunks and trailers."""
+
+_ENDING = b"content-length: 0\r\nconnection: close\r\n\r\n"
+_MALFORMED = b"HTTP/1.1 400 Bad Request\r\n" + _ENDING
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _ENDING
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _ENDING
+_TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n" + _ENDING
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class Http1(HttpToolsProtocol):
+    """One connection; `most` of them at a time."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        most: int,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._most = most
+        self._timer: asyncio.TimerHandle | None = None
+        self._overhead = 0
+        self._in_head = self._in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self._most:
+            self._refuse(_TOO_MANY)
+        else:
+            self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if not (self._in_body and self.cycle.response_complete):
+            # Or what is left of a body nobody reads would hold the connection for ever.
+            self._unset_keepalive_if_required()
+        self._overhead += len(data)
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._refuse(_MALFORMED)
+            return
+        if self._overhead > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+        elif self._in_head and self._timer is None:
+            self._expect_head()
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._in_body = False, True
+        self._overhead = 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # the reader takes the body for another protocol's
+        self._in_body = False
+        super().on_message_complete()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            self._feed_without_upgrade(data[exc.args[0] :])
+
+    def _feed_without_upgrade(self, rest: bytes) -> None:
+        """Answer as if no other protocol had been asked for (RFC 9110 §7.8).
+
+        Clients that would like HTTP/2 ask so with every request (Java's do), and the reader ends at the headers then.
+        """
+        framing = [b"%b: %b\r\n" % header for header in self.headers if header[0] in _FRAMING]
+        self.parser = httptools.HttpRequestParser(_AfterHead(self))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
+        self._feed(rest)
+
+    def _expect_head(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._refuse(_TOO_SLOW if self._in_head else b"")
+
+    def _refuse(self, answer: bytes) -> None:
+        """Say it if nothing else is being said on this connection, and close."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        self._stop_timer()
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                answer = b""
+        if answer and not self.transport.is_closing():
+            self.transport.write(answer)
+        self.transport.close()
+
+
+class _AfterHead:
+    """Passes on what a reader finds, but for the head it is given first."""
+
+    def __init__(self, protocol: Http1) -> None:
+        self._protocol = protocol
+        self._headed = False
+
+    def on_message_begin(self) -> None:
+        if self._headed:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._headed:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._headed:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._headed:
+            self._protocol.on_headers_complete()
+        self._headed = True
+
+    def on_body(self, body: bytes) -> None:
+        self._protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._protocol.on_message_complete()

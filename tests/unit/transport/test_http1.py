@@ -1,0 +1,200 @@
+"""HTTP/1.1 on the wire: bounds on heads and connections, and clients that ask for another protocol."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, cast
+
+import anyio
+import pytest
+import uvicorn
+from anyio.abc import SocketStream
+
+from mcp_gateway.transport import http1
+from mcp_gateway.transport.http1 import Http1
+from tests.support.upstreams import until
+
+pytestmark = pytest.mark.anyio
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+POST = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
+
+
+async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """Answers what it read; `/deaf` answers without reading."""
+    body = b""
+    while scope["path"] != "/deaf":
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        if not message["more_body"]:
+            break
+    answer = scope["method"].encode() + b" " + scope["raw_path"] + b" " + body
+    length = (b"content-length", str(len(answer)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": answer})
+
+
+@asynccontextmanager
+async def serving(*, most: int = 100) -> AsyncGenerator[uvicorn.Server]:
+    protocol = cast("Any", partial(Http1, most=most))
+    server = uvicorn.Server(
+        uvicorn.Config(echo, host="127.0.0.1", port=0, http=protocol, log_level="critical", lifespan="off", ws="none")
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server._serve)  # pyright: ignore[reportPrivateUsage] # without its signal handlers
+        await until(lambda: server.started)
+        yield server
+        server.should_exit = True
+        server.force_exit = True
+
+
+async def connected(server: uvicorn.Server) -> SocketStream:
+    return await anyio.connect_tcp("127.0.0.1", server.servers[0].sockets[0].getsockname()[1])
+
+
+async def said_until_closed(stream: SocketStream) -> bytes:
+    said = b""
+    with anyio.fail_after(20):
+        try:
+            while True:
+                said += await stream.receive()
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            return said
+
+
+async def answers(server: uvicorn.Server, *requests: bytes) -> list[bytes]:
+    """What each of the requests on one connection is answered."""
+    async with await connected(server) as stream:
+        found: list[bytes] = []
+        for request in requests:
+            await stream.send(request)
+            with anyio.fail_after(10):
+                head, _, body = (await stream.receive()).partition(b"\r\n\r\n")
+                if b"content-length: 0" not in head and not body:
+                    body = await stream.receive()
+            found.append(body)
+        return found
+
+
+async def test_requests_on_one_connection_are_answered_in_turn() -> None:
+    async with serving() as server:
+        assert await answers(server, POST, b"GET /x HTTP/1.1\r\nhost: a\r\n\r\n", POST) == [
+            b"POST /mcp {}",
+            b"GET /x ",
+            b"POST /mcp {}",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"content-length: 2\r\n", b"{}"),
+        (b"transfer-encoding: chunked\r\n", b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n"),
+        (b"", b""),
+    ],
+)
+async def test_a_client_that_would_like_http2_is_answered_in_http1_each_time(framing: bytes, body: bytes) -> None:
+    asks = b"POST /mcp HTTP/1.1\r\nhost: a\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AA\r\n"
+    answer = b"POST /mcp " + (b"{}" if body else b"")
+    async with serving() as server:
+        assert await answers(server, asks + framing + b"\r\n" + body, POST, asks + framing + b"\r\n" + body) == [
+            answer,
+            b"POST /mcp {}",
+            answer,
+        ]
+
+
+async def test_the_body_of_one_who_asked_for_http2_may_come_in_pieces() -> None:
+    asks = b"POST /mcp HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 5\r\n\r\n"
+    async with serving() as server, await connected(server) as stream:
+        for piece in (asks, b"ab", b"cde", POST):
+            await stream.send(piece)
+            await anyio.sleep(0.02)
+        said = b""
+        with anyio.fail_after(10):
+            while said.count(b"HTTP/1.1 200") < 2 or not said.endswith(b"{}"):
+                said += await stream.receive()
+        assert b"POST /mcp abcde" in said
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"GET / HTTP/1.1\r\nx: ", b"GET /", b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx: "],
+)
+async def test_a_head_without_end_is_cut_off(endless: bytes) -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(endless)
+        with pytest.raises((anyio.BrokenResourceError, anyio.ClosedResourceError)):
+            for _ in range(1_000):
+                await stream.send(b"x" * 10_000)
+        with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+            while True:
+                await stream.receive()
+
+
+async def test_too_many_headers_are_refused_with_431() -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(b"GET / HTTP/1.1\r\nhost: a\r\n" + b"x-a: b\r\n" * 9_000)
+        assert (await said_until_closed(stream)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_large_body_is_not_taken_for_a_large_head() -> None:
+    async with serving() as server, await connected(server) as stream:
+        body = b"x" * 3_000_000
+        await stream.send(b"POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3000000\r\n\r\n" + body)
+        assert (await said_until_closed(stream)).endswith(body)
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", b"GET / HTTP/1.1\r\nhost: a\r\n", POST + b"GET / HT"])
+async def test_a_head_that_does_not_come_is_not_waited_for(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http1, "HEAD_SECONDS", 0.3)
+    async with serving() as server, await connected(server) as stream:
+        if begun:
+            await stream.send(begun)
+        said = await said_until_closed(stream)
+        assert (b"HTTP/1.1 408 " in said) == bool(begun), said
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01 TLS?\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a\r\n folded: b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\nhost: a\n\n",
+    ],
+)
+async def test_what_is_not_http_is_refused_and_the_connection_closed(garbage: bytes) -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(garbage)
+        assert (await said_until_closed(stream)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_nobody_reads_does_not_hold_the_connection() -> None:
+    async with serving() as server:
+        server.config.timeout_keep_alive = 1
+        async with await connected(server) as stream:
+            await stream.send(b"POST /deaf HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n")
+            with pytest.raises((anyio.BrokenResourceError, anyio.ClosedResourceError)), anyio.fail_after(15):
+                while True:
+                    await stream.send(b"x")
+                    await anyio.sleep(0.2)
+
+
+async def test_over_the_bound_a_connection_is_told_to_come_later() -> None:
+    async with serving(most=2) as server:
+        first, second = await connected(server), await connected(server)
+        await until(lambda: len(server.server_state.connections) == 2)
+        async with await connected(server) as third:
+            said = await said_until_closed(third)
+            assert said.startswith(b"HTTP/1.1 503 ") and b"retry-after" in said
+        await first.aclose()
+        await until(lambda: len(server.server_state.connections) == 1)
+        assert await answers(server, POST) == [b"POST /mcp {}"]
+        await second.aclose()
