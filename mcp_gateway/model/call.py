@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias
 from mcp_gateway.model.decision import Decision
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import Tool
+from mcp_gateway.model.trace import Trace
 
 
 class Era(StrEnum):
@@ -32,7 +33,7 @@ class Request:
     """Upstream name for `/mcp/<server>`, None for `/mcp`."""
     progress_token: str | int | None
     meta: Mapping[str, Any]
-    """The client's `params._meta`, for the keys that travel on (trace context)."""
+    """The client's `params._meta`, for the keys that travel on (log level)."""
     client_session: str | None
     """Digest of the legacy session id; None in the modern era."""
     param_headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -41,6 +42,8 @@ class Request:
     """The client's IP address; None when the connection does not tell one."""
     capabilities: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """What the client says it can be asked: `elicitation`, `sampling`, `roots`, `extensions`."""
+    trace: Trace | None = None
+    """What an upstream is told to be part of; its `id` is for the audit. None: no client or operator wants one."""
 
 
 @dataclass(frozen=True, slots=True)

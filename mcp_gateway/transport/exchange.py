@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from mcp_gateway.gateway import Gateway
 from mcp_gateway.model.call import Answer, Era, Request
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import JsonObject, Kind
+from mcp_gateway.model.trace import Incoming, Trace
 from mcp_gateway.protocol import HTTP_STATUS
 from mcp_gateway.transport import bridge
 from mcp_gateway.transport.challenge import challenge
@@ -62,6 +63,7 @@ class Parts:
     trusted_proxies: Sequence[Network] = ()
     """Whose `X-Forwarded-For` counts."""
     states: SessionStates = field(default_factory=SessionStates)
+    traces: Incoming = field(default_factory=Incoming)
 
 
 class Exchange:
@@ -76,6 +78,7 @@ class Exchange:
         "era",
         "flight",
         "headers",
+        "join",
         "message",
         "origin",
         "parts",
@@ -95,6 +98,8 @@ class Exchange:
         self._asked_as: Request | None = None
         self._conversation: Conversation | None = None
         self.asked: Sequence[str] = ()
+        self.join: Callable[[Mapping[str, Any], Mapping[str, str]], Trace | None] = parts.traces.trace
+        """From `_meta` and headers to the trace the request belongs to."""
 
         self.headers: Mapping[str, str]
         self.principal: Principal
@@ -111,17 +116,19 @@ class Exchange:
     def request(self, version: str, session: Session | None = None) -> Request:
         """The client's request as the rooms see it."""
         params = self.params
+        meta = self._meta(params, session)
         self._asked_as = made = Request(
             id=self.reply.request_id,
             era=self.era,
             protocol_version=version,
             endpoint=self.endpoint,
             progress_token=progress_token(params),
-            meta=self._meta(params, session),
+            meta=meta,
             client_session=session.digest if session else None,
             param_headers=_param_headers(self.headers),
             address=self._address(),
             capabilities=session.capabilities if session else capabilities_of(params),
+            trace=self.join(meta, self.headers),
         )
         return made
 

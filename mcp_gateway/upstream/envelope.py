@@ -38,7 +38,6 @@ OWN_META: Mapping[str, Any] = {**MODERN_META, META_CAPABILITIES: EVERYTHING}
 
 METHOD_NOT_FOUND = -32601
 _LOG_LEVELS = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
-_MAX_TRACE = 512
 _MAX_ERROR_MESSAGE = 1_000
 _MAX_ERROR_DATA = 8 * 1024
 _RESERVED_CODES = range(-32099, -32019)
@@ -101,10 +100,8 @@ def call_params(permit: Permit, token: str, era: Era) -> Message:
     meta: Message = dict(MODERN_META) if era is Era.MODERN else {}
     if permit.request.capabilities and era is Era.MODERN:
         meta[META_CAPABILITIES] = for_modern(permit.request.capabilities, permit.request.era)
-    for key in ("traceparent", "tracestate"):
-        value = client.get(key)
-        if isinstance(value, str) and len(value) <= _MAX_TRACE:
-            meta[key] = value
+    if permit.request.trace is not None:
+        meta.update(permit.request.trace.pairs())
     level = client.get(META_LOG_LEVEL)
     if era is Era.MODERN and isinstance(level, str) and level in _LOG_LEVELS:
         meta[META_LOG_LEVEL] = level

@@ -125,6 +125,7 @@ class LegacySession:
         def pick_up(place: str) -> AbstractAsyncContextManager[Response]:
             return self._http.stream([*self._headers, ("last-event-id", place)], patience=patience)
 
+        headers = traced(self._headers, permit)
         limit = self._limits.response_bytes
         reading = Reading(request_id, limit=limit, hear=hear, converse=questions.answer, pick_up=pick_up)
 
@@ -132,9 +133,9 @@ class LegacySession:
             return self._judged(response.status, await reading.message(response), request_id, permit)
 
         if caller is None or self.standing is None:
-            return await self._http.post(self._headers, body, consume, patience=patience)
+            return await self._http.post(headers, body, consume, patience=patience)
         with self.standing.call(request_id, questions, hear):
-            return await self._http.post(self._headers, body, consume, patience=patience)
+            return await self._http.post(headers, body, consume, patience=patience)
 
     def _judged(self, status: int, message: Message | None, request_id: str, permit: Permit | None) -> Answer:
         if status == 404 and self._has_id:
@@ -153,6 +154,12 @@ class LegacySession:
         with anyio.move_on_after(FAREWELL_SECONDS, shield=True):
             with suppress(GatewayError):  # the call is over for us either way
                 await self._http.post(self._headers, envelope.notification("notifications/cancelled", params), discard)
+
+
+def traced(headers: Headers, permit: Permit | None) -> Headers:
+    """`headers` with the trace the request belongs to, if it belongs to one."""
+    trace = permit.request.trace if permit is not None else None
+    return headers if trace is None else [*headers, *trace.pairs()]
 
 
 def _not_listened(status: int) -> Exception:

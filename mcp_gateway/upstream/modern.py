@@ -50,6 +50,8 @@ class ModernLeg:
                 headers += mirrored(properties, permit.arguments)
         else:
             headers = [*_headers_for(permit), *self._credentials.current().headers]
+        if permit.request.trace is not None:
+            headers += permit.request.trace.pairs()
         reading = Reading(request_id, limit=self._limits.response_bytes, hear=Relay(permit, caller, request_id))
 
         async def consume(response: Response) -> Answer:

@@ -23,7 +23,7 @@ from mcp_gateway.upstream.capabilities import Capabilities, told
 from mcp_gateway.upstream.credentials import Credentials
 from mcp_gateway.upstream.http import HttpClient
 from mcp_gateway.upstream.legacy import LegacyLeg, agreed
-from mcp_gateway.upstream.legacy_session import FAREWELL_SECONDS, LegacySession, SessionLost
+from mcp_gateway.upstream.legacy_session import FAREWELL_SECONDS, LegacySession, SessionLost, traced
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.link import Hello
 from mcp_gateway.upstream.questions import Hear, Questions
@@ -59,7 +59,9 @@ class SseSession(LegacySession):
     ) -> Answer:
         questions = Questions(self._reply, self._limits, permit=permit, caller=caller, told=self._told)
         risk = permit.tool.risk if permit else None
-        message = await self._stream.request(request_id, body, risk=risk, hear=hear, converse=questions.answer)
+        message = await self._stream.request(
+            request_id, body, risk=risk, hear=hear, converse=questions.answer, headers=traced((), permit)
+        )
         return envelope.answer(message, request_id, Era.LEGACY, permit)
 
     async def _reply(self, line: bytes) -> None:

@@ -87,9 +87,16 @@ class SseStream:
             raise failure or UpstreamProtocolError("the upstream's stream ended before it said where to post")
 
     async def request(
-        self, request_id: str, body: bytes, *, risk: Risk | None, hear: Hear, converse: Converse
+        self,
+        request_id: str,
+        body: bytes,
+        *,
+        risk: Risk | None,
+        hear: Hear,
+        converse: Converse,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Message:
-        """The answer; raises SessionLost when the request was not taken."""
+        """The answer; raises SessionLost when the request was not taken. `headers` are of this request alone."""
         waiting = self._inbox.open(request_id)
 
         async def receive() -> Message:
@@ -97,7 +104,7 @@ class SseStream:
             return self._outcome(waiting) if message is None else message
 
         try:
-            await self._sent(body, waiting, risk)
+            await self._sent(body, waiting, risk, headers)
             return await converse(receive, hear)
         finally:
             self._inbox.close(request_id)
@@ -121,11 +128,11 @@ class SseStream:
             return waiting.answer
         raise waiting.failure or OutcomeUnknown("the upstream's stream ended before the answer")
 
-    async def _sent(self, body: bytes, waiting: Waiting, risk: Risk | None) -> None:
+    async def _sent(self, body: bytes, waiting: Waiting, risk: Risk | None, headers: Sequence[tuple[str, str]]) -> None:
         if not self.alive:
             raise SessionLost
         try:
-            await self._posted(body, risk)
+            await self._posted(body, risk, headers)
         except UpstreamFailure as exc:
             # A stream that we ended may be why the post broke; then it says what was wrong.
             with anyio.move_on_after(_SETTLING_SECONDS):
@@ -133,7 +140,7 @@ class SseStream:
             if waiting.answer is None:  # an answer may come before the receipt does
                 raise (waiting.failure or exc) from exc
 
-    async def _posted(self, body: bytes, risk: Risk | None) -> None:
+    async def _posted(self, body: bytes, risk: Risk | None, headers: Sequence[tuple[str, str]] = ()) -> None:
         async def consume(response: Response) -> None:
             if response.status in _LOST:
                 self.close()
@@ -143,7 +150,7 @@ class SseStream:
 
         if self._endpoint is None:
             raise SessionLost
-        await self._http.send(Outgoing("POST", self._endpoint, self._headers, body), consume)
+        await self._http.send(Outgoing("POST", self._endpoint, [*self._headers, *headers], body), consume)
 
     async def _read(self, response: Response, replies: TaskGroup, task_status: TaskStatus[None]) -> None:
         if response.status in _NO_STREAM:

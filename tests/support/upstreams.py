@@ -39,6 +39,7 @@ from mcp_gateway.model.decision import allow
 from mcp_gateway.model.ids import agent_id, tool_id, user_id
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.model.tool import HttpTransport, ReviewState, Risk, StdioTransport, Tool, ToolPolicy, Upstream
+from mcp_gateway.model.trace import told
 from tests.support.asking import ask
 from tests.support.offers import offers
 from tests.support.processes import free_port, listening, running
@@ -153,6 +154,7 @@ def permit_for(
             meta=meta or {},
             client_session=None,
             capabilities=capabilities or {},
+            trace=told(meta or {}),
         ),
         principal=Principal(
             user=user_id("local", user),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,7 @@ import anyio.to_thread
 from mcp_gateway.errors import OperatorError, UpstreamFailure, UpstreamProtocolError
 from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import JsonObject, Kind, OpenApiTransport, Tool, Upstream
+from mcp_gateway.model.trace import Trace
 from mcp_gateway.protocol import MODERN_VERSION
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.credentials import Credential, Credentials
@@ -77,6 +79,8 @@ class OpenApiLink:
         request = outgoing(
             self._binding(permit.tool), permit.arguments, base=self._base, headers=headers, queries=queries
         )
+        if permit.request.trace is not None:
+            request = replace(request, headers=_with_trace(request.headers, permit.request.trace))
         reading = Reading(
             self._name,
             f"urn:mcp-gateway:{quote(self._name)}:{quote(permit.tool.name)}",
@@ -141,6 +145,12 @@ class OpenApiLink:
                 self._bindings.clear()
             kept = self._bindings[key] = bound(tool.definition)
         return kept
+
+
+def _with_trace(headers: Sequence[tuple[str, str]], trace: Trace) -> Sequence[tuple[str, str]]:
+    """What an argument of the API's own says of a trace stays as it is."""
+    named = {name.lower() for name, _ in headers}
+    return [*headers, *(pair for pair in trace.pairs() if pair[0] not in named)]
 
 
 def _taken(transport: OpenApiTransport) -> Taken:

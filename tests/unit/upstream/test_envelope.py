@@ -14,6 +14,7 @@ from mcp_gateway.upstream import envelope
 from mcp_gateway.upstream.capabilities import TASKS
 from tests.support.upstreams import http_entry, permit_for
 
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 ENTRY = http_entry("sample", "http://127.0.0.1:1/mcp")
 
 
@@ -25,15 +26,16 @@ def test_a_modern_call_says_who_we_are_and_hides_who_the_client_is() -> None:
     meta = {
         "io.modelcontextprotocol/clientInfo": {"name": "spy"},
         "custom": 1,
-        "traceparent": "00-1",
+        "traceparent": TRACEPARENT,
         "tracestate": "a=b",
+        "baggage": "user=mira",
     }
     params = envelope.call_params(permit_for(ENTRY, "echo", meta=meta), "token", Era.MODERN)
     assert params["_meta"] == {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": envelope.GATEWAY_INFO,
         "io.modelcontextprotocol/clientCapabilities": {},
-        "traceparent": "00-1",
+        "traceparent": TRACEPARENT,
         "tracestate": "a=b",
     }
 
