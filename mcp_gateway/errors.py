@@ -232,6 +232,7 @@ PUBLIC: dict[str, Public] = {
     "relationship.stale": Public(1002, 503, 1),
     "audit.unavailable": Public(1002, 503, 5),
     "gateway.disabled": Public(1002, 503, 60),
+    "gateway.stopping": Public(1002, 503, 1),
     "upstream.unavailable": Public(1003, 200),
     "upstream.timeout": Public(1003, 200),
     "upstream.protocol_error": Public(1003, 200),

@@ -1801,4 +1801,24 @@ PROMISES: tuple[Promise, ...] = (
         "design: unknown denies",
         "flow/test_tasks.py::test_a_task_whose_arguments_no_handle_holds_is_refused_where_a_rule_reads_them",
     ),
+    Promise(
+        "Readiness and liveness answer by whatever host name they are asked.",
+        "design 10: failure behaviour",
+        "flow/test_health.py::test_a_running_gateway_is_ready_by_whatever_name_it_is_asked",
+    ),
+    Promise(
+        "An upstream that is down is no reason not to be ready.",
+        "design 10: failure behaviour",
+        "flow/test_health.py::test_an_upstream_that_is_down_is_no_reason_not_to_be_ready",
+    ),
+    Promise(
+        "A gateway that cannot record is not ready, and is again when it can.",
+        "design 10: audit cannot be written",
+        "flow/test_health.py::test_a_gateway_that_cannot_record_is_not_ready_and_is_again_when_it_can",
+    ),
+    Promise(
+        "Told to stop, a gateway refuses the new and finishes what is under way.",
+        "design 10: failure behaviour",
+        "flow/test_health.py::test_told_to_stop_it_refuses_the_new_and_finishes_what_is_under_way",
+    ),
 )

@@ -16,7 +16,7 @@ from mcp_gateway.authorization.explaining import Memberships
 from mcp_gateway.authorization.judge import within_scope
 from mcp_gateway.authorization.kinds import AVAILABLE
 from mcp_gateway.authorization.listing import Visible
-from mcp_gateway.authorization.relationships import Relationships
+from mcp_gateway.authorization.relationships import InContext, Relationships
 from mcp_gateway.authorization.resources import Identified, identify
 from mcp_gateway.authorization.rules import NO_RULES, RuleBook
 from mcp_gateway.authorization.switches import switched_off
@@ -98,6 +98,13 @@ class Authorization(Asking):
         self._cache.clear()
         self._visible.clear()
         self._listed = 0
+
+    async def undecided(self, *, now: float) -> str | None:
+        """A reason that denies everything now, or None; raises AuthorizationUnavailable. Asks what is never true."""
+        if self._relationships.refusal is None:
+            nobody = InContext("user:local/nobody", "agent:local/nobody")
+            await self._ask((Check(nobody.user, "can_call", "tool:nothing/nothing"),), nobody, now)
+        return self._relationships.refusal
 
     async def decide(
         self,

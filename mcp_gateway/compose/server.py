@@ -19,6 +19,7 @@ from mcp_gateway import api, protocol
 from mcp_gateway.authorization import ungoverned
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
+from mcp_gateway.compose.health import probes
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
@@ -39,6 +40,7 @@ from mcp_gateway.transport.inflight import InFlight
 from mcp_gateway.transport.lists import Pages
 from mcp_gateway.transport.looking import Looking
 from mcp_gateway.transport.parking import Parking
+from mcp_gateway.transport.probes import Probes
 from mcp_gateway.transport.rounds import Rounds
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.serving import serve as listen
@@ -83,9 +85,11 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     waits = Waits(inflight)
     parking = Parking(inflight, waits)
     upkeep = _upkeep(made)
-    app, streams = await _application(made, inflight, parking, connections)
+    ready_to = probes(made)
+    app, streams = await _application(made, inflight, parking, connections, ready_to)
     await upkeep.declare()
     await made.feed.catch_up()
+    ready_to.started()
 
     async with anyio.create_task_group() as tasks:
         _settle_memory()
@@ -107,7 +111,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
             inflight=inflight,
             connections=connections,
             ready=ready,
-            stopping=partial(_close_streams, made, streams, parking),
+            stopping=partial(_stop_taking, made, inflight, streams, parking, ready_to),
         )
         tasks.cancel_scope.cancel()
 
@@ -118,7 +122,10 @@ def _forget(made: Office, streams: Streams) -> None:
     streams.stir()
 
 
-def _close_streams(made: Office, streams: Streams, parking: Parking) -> None:
+def _stop_taking(made: Office, inflight: InFlight, streams: Streams, parking: Parking, ready_to: Probes) -> None:
+    """New requests are refused, streams end; what is under way goes on."""
+    ready_to.stopping()
+    inflight.close()
     made.events.close()
     streams.close()
     parking.close()
@@ -180,7 +187,7 @@ def _upkeep(made: Office) -> Upkeep:
 
 
 async def _application(
-    made: Office, inflight: InFlight, parking: Parking, connections: int
+    made: Office, inflight: InFlight, parking: Parking, connections: int, ready_to: Probes
 ) -> tuple[Application, Streams]:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
@@ -221,6 +228,7 @@ async def _application(
         [*await _login_routes(made, sealer, login_sessions), _api_mount(made, login_sessions, identity)],
         authorization_servers=[issuer.issuer for issuer in settings.issuers],
         auth_md=shipped("auth.md", "auth.md").read_text(encoding="utf-8"),
+        probes=ready_to,
     )
     return app, streams
 

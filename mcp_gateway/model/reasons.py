@@ -110,6 +110,7 @@ REASONS: dict[str, Meaning] = {
     "gateway.disabled": Meaning(
         "The operator has stopped this gateway.", "See mcp-gateway disabled; mcp-gateway gateway enable"
     ),
+    "gateway.stopping": Meaning("The gateway is stopping; try again.", "It was told to stop: SIGTERM or Ctrl-C"),
     "request.malformed": Meaning("The request is malformed.", ""),
     "request.too_large": Meaning("The request is too large.", ""),
     "request.too_slow": Meaning("The request did not arrive in time.", ""),

@@ -17,6 +17,7 @@ from mcp_gateway.transport.challenge import WELL_KNOWN, resource_metadata
 from mcp_gateway.transport.edge import check_path, read_headers
 from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import Receive
+from mcp_gateway.transport.probes import PATHS, Probes
 from mcp_gateway.transport.reply import Send
 
 _ENDPOINT = re.compile(r"/mcp(?:/([a-z][a-z0-9-]{0,23}))?\Z")
@@ -33,8 +34,10 @@ class Application:
         *,
         authorization_servers: Sequence[str],
         auth_md: str,
+        probes: Probes,
     ) -> None:
         self._parts = parts
+        self._probes = probes
 
         metadata = _Metadata(parts, authorization_servers)
         self._web = Starlette(
@@ -43,7 +46,6 @@ class Application:
                 Route(WELL_KNOWN + "/{path:path}", metadata.answer),
                 Route("/mcp" + WELL_KNOWN, metadata.answer),
                 Route("/auth.md", _constant(PlainTextResponse(auth_md, media_type="text/markdown"))),
-                Route("/healthz", _constant(JSONResponse({"status": "ok"}))),
                 *routes,
             ],
         )
@@ -55,6 +57,9 @@ class Application:
         endpoint = _ENDPOINT.match(scope["path"])
         if endpoint is not None:
             await door.answer(self._parts, scope, receive, send, endpoint=endpoint.group(1))
+            return
+        if scope["path"] in PATHS:
+            await self._probes.answer(scope, send)
             return
         try:
             check_path(scope.get("raw_path") or scope["path"].encode())

@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from mcp_gateway.errors import GatewayError, LimitExceeded
+from mcp_gateway.errors import GatewayError, LimitExceeded, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -154,6 +154,11 @@ class InFlight:
         """Requests that became event streams: not counted and not asked about here, but waited for at the end."""
         self._by_key: dict[tuple[str, str | int], Flight] = {}
         self._idle = anyio.Event()
+        self._closed = False
+
+    def close(self) -> None:
+        """The gateway stops: what is under way goes on, new requests are refused."""
+        self._closed = True
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -189,6 +194,8 @@ class InFlight:
         ]
 
     def enter(self, flight: Flight) -> None:
+        if self._closed:
+            raise Unavailable(code="gateway.stopping")
         if len(self._flights) - self.waiting >= self._limit:
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
