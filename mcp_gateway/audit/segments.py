@@ -1,13 +1,15 @@
 """The files one process appends its records to: `<writer>-<n>.jsonl`, rolled by size. Blocking; no async.
 
 One process, one writer, one file at a time, so a file never interleaves and only its last line can be torn.
-`append` is what survives a killed process; `sync` what survives a power cut.
+`append` is what survives a killed process; `sync` what survives a power cut. The newest file with anything in
+it is locked as long as its writer may write, so that others can tell whether more will come.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import sys
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ class Segments:
         self._file = -1
         self._size = 0
         self._retired: list[int] = []
+        self._alive = -1
+        """Holds the lock of the last file that was given up with records in it."""
         self._new_names = False
 
     def append(self, line: bytes) -> None:
@@ -81,15 +85,17 @@ class Segments:
             return
         self._new_names |= unsynced.new_names
         if self._file in unsynced.files:
+            if self._size:
+                self._stay_alive()
             os.close(self._file)
             self._file = -1
 
     def close(self) -> None:
-        for file in (*self._retired, self._file):
+        for file in (*self._retired, self._file, self._alive):
             if file >= 0:
                 os.close(file)
         self._retired.clear()
-        self._file = -1
+        self._file = self._alive = -1
 
     def _open_next(self) -> None:
         if self._file >= 0:
@@ -100,6 +106,9 @@ class Segments:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as exc:
             raise AuditUnavailable(f"cannot open an audit file: {exc.strerror}") from exc
+        # A file system without locks: then nobody will ever say that this writer has ended.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._number += 1
         self._size = 0
         self._new_names = True
@@ -115,15 +124,36 @@ class Segments:
             self._retire()
 
     def _retire(self) -> None:
-        if not self._size:
+        if self._size:
+            self._stay_alive()
+        else:
             # Or a disk that takes names but no data would collect empty files.
             with contextlib.suppress(OSError):
                 self._path(self._number).unlink()
         self._retired.append(self._file)
         self._file = -1
 
+    def _stay_alive(self) -> None:
+        """The lock goes with the last descriptor of its file; the next file may be long in coming."""
+        if self._alive >= 0:
+            os.close(self._alive)
+        self._alive = os.dup(self._file)
+
     def _path(self, number: int) -> Path:
         return self._directory / f"{self._writer}-{number:06d}{SUFFIX}"
+
+
+def has_ended(file: int) -> bool:
+    """Nobody will write to the open `file` again, or to one after it; only right of a writer's newest file."""
+    if not os.fstat(file).st_size:
+        # Its writer may not have come to lock it.
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
 
 
 def _sync_data(file: int) -> None:
