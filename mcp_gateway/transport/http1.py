@@ -50,6 +50,7 @@ class Http1(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", _Joining(transport, self.loop))
         if len(self.connections) > self._most:
             self._refuse(_TOO_MANY)
         else:
@@ -136,6 +137,38 @@ class Http1(HttpToolsProtocol):
         if answer and not self.transport.is_closing():
             self.transport.write(answer)
         self.transport.close()
+
+
+class _Joining:
+    """A transport that sends the head of an answer with what follows it: one packet and one system call less per call."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+        self.is_closing = transport.is_closing
+        self.get_extra_info = transport.get_extra_info
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+
+    def write(self, data: bytes) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)  # nothing may follow for long: a stream of events
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
 
 
 class _AfterHead:

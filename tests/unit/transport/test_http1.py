@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -20,11 +21,19 @@ pytestmark = pytest.mark.anyio
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+RELEASED = threading.Event()
 POST = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
 
 
 async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answers what it read; `/deaf` answers without reading."""
+    """Answers what it read; `/deaf` without reading, `/later` a stream."""
+    if scope["path"] == "/later":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not RELEASED.is_set():
+            await anyio.sleep(0.01)
+        await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
     body = b""
     while scope["path"] != "/deaf":
         message = await receive()
@@ -135,6 +144,23 @@ async def test_a_head_without_end_is_cut_off(endless: bytes) -> None:
         with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
             while True:
                 await stream.receive()
+
+
+async def test_the_head_of_a_stream_does_not_wait_for_its_first_event() -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(b"GET /later HTTP/1.1\r\nhost: a\r\n\r\n")
+        with anyio.fail_after(10):
+            assert (await stream.receive()).endswith(b"transfer-encoding: chunked\r\n\r\n")
+        RELEASED.set()
+        with anyio.fail_after(10):
+            assert (await stream.receive()).startswith(b"5\r\nevent\r\n")
+
+
+async def test_a_short_answer_is_one_packet() -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(POST)
+        with anyio.fail_after(10):
+            assert (await stream.receive()).endswith(b"\r\n\r\nPOST /mcp {}")
 
 
 async def test_too_many_headers_are_refused_with_431() -> None:
