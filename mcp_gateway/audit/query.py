@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -36,12 +36,27 @@ class Wanted:
     kind: str | None = None
     since: float | None = None
     """Epoch seconds."""
+    until: float | None = None
+    """Epoch seconds; not the moment itself."""
+    code: str | None = None
+    """A reason that was given, observed, or said how it ended."""
+    resource: str | None = None
+    """What a question was asked about, or what an event names."""
+    request: str | None = None
 
     def matches(self, record: Record) -> bool:
         if self.since is not None and record.get("at", 0) < self.since:
             return False
+        if self.until is not None and record.get("at", 0) >= self.until:
+            return False
         # An event has an actor in the user's place.
         if self.user is not None and self.user not in (record.get("user"), record.get("actor")):
+            return False
+        if self.code is not None and self.code not in codes_of(record):
+            return False
+        if self.resource is not None and self.resource not in objects_of(record):
+            return False
+        if self.request is not None and _request_of(record) != self.request:
             return False
         given = (("agent", self.agent), ("tool", self.tool), ("effect", self.effect), ("kind", self.kind))
         return all(value is None or record.get(name) == value for name, value in given)
@@ -107,6 +122,19 @@ class Trail:
         if since is not None and path.stat().st_mtime < since:
             return iter(())
         return _records(_lines_backwards(path))
+
+
+def codes_of(record: Record) -> set[str]:
+    """Every reason code a record tells."""
+    reasons: list[Mapping[str, Any]] = [*record.get("reasons", ()), *record.get("observed", ()), record]
+    return {str(reason["code"]) for reason in reasons if reason.get("code")}
+
+
+def objects_of(record: Record) -> set[str]:
+    """Everything the questions of a record are about; of an event every value it names."""
+    named: Mapping[str, Any] = record.get("named") or {}
+    about = {str(question[2]) for question in record.get("questions", ())}
+    return about | {value for value in named.values() if isinstance(value, str)}
 
 
 def _request_of(record: Record) -> Any:

@@ -88,7 +88,7 @@ def until(text: str | None, *, now: float) -> float | None:
         ) from exc
 
 
-def since(text: str | None, *, now: float) -> float | None:
+def since(text: str | None, *, now: float, option: str = "--since") -> float | None:
     """`7d` ago, or an ISO 8601 moment (local time when it names no zone), as seconds since the epoch."""
     if text is None:
         return None
@@ -99,7 +99,7 @@ def since(text: str | None, *, now: float) -> float | None:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError) as exc:
         raise OperatorError(
-            "must be a duration such as 7d or 12h, or a moment such as 2027-01-31T18:00", where=f"--since {text}"
+            "must be a duration such as 7d or 12h, or a moment such as 2027-01-31T18:00", where=f"{option} {text}"
         ) from exc
 
 

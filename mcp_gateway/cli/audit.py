@@ -10,13 +10,15 @@ import anyio
 import typer
 
 from mcp_gateway.audit import Record, Trail, Wanted, sentence, verify
-from mcp_gateway.cli import arguments
+from mcp_gateway.cli import arguments, audit_export, audit_sinks
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.storage.data_dir import DataDir
 
 app = typer.Typer(help="Read what happened.", no_args_is_help=True)
+audit_export.register(app)
+audit_sinks.register(app)
 
 _OFFERED = ("tool:", "prompt:", "resource:")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -102,6 +102,15 @@ class Terminal:
             return
         with self._err.status(visible(text)):
             yield
+
+    @contextmanager
+    def progress(self, text: str) -> Generator[Callable[[int, int], None]]:
+        """Like `busy`, for work that can say how much of how much is done."""
+        if not self._err.is_terminal or self.as_json:
+            yield lambda done, total: None
+            return
+        with self._err.status(visible(text)) as status:
+            yield lambda done, total: status.update(f"{visible(text)}: {100 * done // max(total, 1)} %")
 
 
 class Declined(Exception):

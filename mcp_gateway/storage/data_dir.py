@@ -28,6 +28,11 @@ class DataDir:
         return self.root / "keys"
 
     @property
+    def people(self) -> Path:
+        """The keys values of people are sealed with."""
+        return self.keys / "people"
+
+    @property
     def secrets(self) -> Path:
         return self.root / "secrets"
 
