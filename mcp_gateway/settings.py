@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
+from mcp_gateway.settings_metrics import MetricsSettings
 
 CONFIG_VARIABLE = "MCP_GATEWAY_CONFIG"
 DEFAULT_FILE = "gateway.yaml"
@@ -259,6 +260,7 @@ class Settings(_Strict):
     issuers: list[IssuerSettings] = Field(default=[], description="Foreign token issuers.")
     audit: AuditSettings = AuditSettings()
     limits: LimitSettings = LimitSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("listen")
     @classmethod

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import anyio
 
@@ -33,6 +33,9 @@ _SUMMARY_SECONDS = 1.0
 class Journal:
     """An async context manager that owns the task which syncs. Everything else raises AuditUnavailable or is recorded."""
 
+    entries: ClassVar[type[Entry]] = Entry
+    """What `entry` makes."""
+
     def __init__(
         self,
         directory: Path,
@@ -53,6 +56,11 @@ class Journal:
     def writer_id(self) -> str:
         """Which files and records are this process's."""
         return self._writer.id
+
+    @property
+    def writer(self) -> Writer:
+        """For whoever watches how it fares."""
+        return self._writer
 
     async def __aenter__(self) -> Journal:
         self._writer.open()
@@ -77,7 +85,7 @@ class Journal:
         self, request: Request, verb: str, principal: Principal, arguments: Mapping[str, Any] | None = None
     ) -> Entry:
         """`async with` it around one request; it ends with exactly one closing record."""
-        return Entry(self._writer, request, verb, principal, arguments, everything_durable=self._everything_durable)
+        return self.entries(self._writer, request, verb, principal, arguments, everything_durable=self._everything_durable)
 
     async def event(self, kind: str, actor: str, **named: object) -> None:
         """Record what was not a request: a login, a consent, a change. On the disk when this returns."""

@@ -64,6 +64,25 @@ class Writer:
         self._seq = 0
         self._head = GENESIS
         self._dirty = False
+        self.dirty_since: float | None = None
+        """Monotonic time of the oldest record that is not known to be on the disk."""
+        self.failures = {"write": 0, "sync": 0, "wait": 0}
+        """Records not written, syncs that failed, waits for a sync that were in vain."""
+        self.synced: Callable[[float], None] | None = None
+        """Told how many seconds each sync took."""
+
+    def observe_also(self, observe: Callable[[Record], None]) -> None:
+        """Show each record to one more."""
+        first = self._observe
+        if first is None:
+            self._observe = observe
+            return
+
+        def both(fields: Record) -> None:
+            first(fields)
+            observe(fields)
+
+        self._observe = both
 
     def open(self) -> None:
         """Inside the event loop, before anything else."""
@@ -85,14 +104,25 @@ class Writer:
         """Append `fields`, completed in place, now; returns its sequence number. AuditUnavailable leaves the chain as it was."""
         seq, at = self._seq + 1, self._clock()
         line, digest = seal(fields, seq=seq, prev=self._head, writer=self.id, at=at)
-        self._segments.append(line)
+        try:
+            self._segments.append(line)
+        except AuditUnavailable:
+            self.failures["write"] += 1
+            raise
         self._seq, self._head = seq, digest
         if not self._dirty:
             self._dirty = True
+            if self.dirty_since is None:
+                self.dirty_since = time.monotonic()
             self._touched.set()
         if self._observe is not None:
             self._observe(fields)
         return seq
+
+    @property
+    def position(self) -> tuple[int, str]:
+        """The number and the hash of the last record."""
+        return self._seq, self._head
 
     async def durable(self) -> None:
         """Wait until all that was written is on the disk; AuditUnavailable when that fails or takes too long."""
@@ -103,6 +133,7 @@ class Writer:
         with anyio.move_on_after(self._deadline):
             await mine.done.wait()
         if not mine.synced:
+            self.failures["wait"] += 1
             raise AuditUnavailable("the audit did not reach the disk in time")
 
     async def keep_syncing(self) -> None:
@@ -121,11 +152,17 @@ class Writer:
         unsynced = self._segments.unsynced()
         if not unsynced.files:
             return True
+        began = time.monotonic()
         try:
             await to_thread.run_sync(self._segments.sync, unsynced, limiter=self._limiter, abandon_on_cancel=True)
         except OSError as exc:
             _log.error("the audit did not reach the disk: %s", exc.strerror)
+            self.failures["sync"] += 1
             self._segments.settle(unsynced, synced=False)
             return False
         self._segments.settle(unsynced, synced=True)
+        # What was written meanwhile is not older than the sync.
+        self.dirty_since = began if self._dirty else None
+        if self.synced is not None:
+            self.synced(time.monotonic() - began)
         return True

@@ -7,7 +7,8 @@ backend, nothing is decided.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from time import perf_counter_ns
+from typing import Any, TypeAlias, TypeVar
 
 from mcp_gateway.authorization.explaining import Explaining
 from mcp_gateway.authorization.judge import judge, questions, sides, ungoverned
@@ -26,6 +27,9 @@ from mcp_gateway.model.tool import Mode, ReviewState, Risk, Tool
 
 T = TypeVar("T")
 
+Asked: TypeAlias = Callable[[str, int, bool], None]
+"""`check` or `list`, the nanoseconds it took, and whether there was an answer."""
+
 
 class Asking(Explaining):
     """Keeps nothing of its own; `_off` and `_book` are what the façade has followed."""
@@ -36,6 +40,13 @@ class Asking(Explaining):
         # Without rules a call must not pay for them: None is asked once per decision.
         self._spoken = None if book.says_nothing else book
         self._off: frozenset[str] = frozenset()
+        self.asked: Asked | None = None
+        """Told of every batch put to the backend."""
+
+    @property
+    def relationships(self) -> Relationships:
+        """What decides now; for whoever watches how it fares."""
+        return self._relationships
 
     def depends(self, tool: Tool) -> bool:
         """Whether a call of a listed tool also depends on its arguments: on what they name, or on a rule about them."""
@@ -140,7 +151,8 @@ class Asking(Explaining):
     async def _ask(
         self, checks: Sequence[Check], in_context: InContext | None, now: float, *, fresh: bool = False
     ) -> Answers:
-        answers = await available(self._relationships.answer(checks, in_context=in_context, now=now, fresh=fresh))
+        asking = self._relationships.answer(checks, in_context=in_context, now=now, fresh=fresh)
+        answers = await self._told("check", asking)
         if not answers.answers.keys() <= set(checks):
             raise AuthorizationUnavailable("the relationship backend answered a question nobody asked")
         return answers
@@ -164,9 +176,22 @@ class Asking(Explaining):
             if not is_modelled(relationships.legs, governed[0].kind):
                 continue
             ids = [tool.id for tool in governed]
-            part = await available(relationships.held(subject, relation(rule), ids, in_context=in_context, now=now))
+            asking = relationships.held(subject, relation(rule), ids, in_context=in_context, now=now)
+            part = await self._told("list", asking)
             found = part if found is None else _both(found, part)
         return found or Held((), relationships.revision, relationships.model_id, None)
+
+    async def _told(self, question: str, asking: Awaitable[T]) -> T:
+        """The answer, and whoever watches is told how long it took."""
+        if self.asked is None:
+            return await available(asking)
+        began, answered = perf_counter_ns(), False
+        try:
+            answer = await available(asking)
+            answered = True
+            return answer
+        finally:
+            self.asked(question, perf_counter_ns() - began, answered)
 
     def _closed(self, *ids: str) -> bool:
         """Nothing is allowed: nobody can answer, or one of these is switched off."""

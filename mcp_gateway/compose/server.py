@@ -20,6 +20,7 @@ from mcp_gateway.authorization import ungoverned
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
 from mcp_gateway.compose.health import probes
+from mcp_gateway.compose.metrics import metrics
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
@@ -87,6 +88,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     upkeep = _upkeep(made)
     ready_to = probes(made)
     app, streams = await _application(made, inflight, parking, connections, ready_to)
+    counting = metrics(made, inflight, streams, app.sessions)
     await upkeep.declare()
     await made.feed.catch_up()
     ready_to.started()
@@ -98,6 +100,8 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
         tasks.start_soon(streams.run)
+        if counting is not None:
+            tasks.start_soon(counting.run)
         upkeep.attend(streams.announced)
         made.upstreams.attend(Ears(changed=upkeep.look_soon, updated=streams.updated))
         tasks.start_soon(Looking(streams).run)

@@ -19,6 +19,7 @@ from mcp_gateway.transport.exchange import Parts
 from mcp_gateway.transport.inflight import Receive
 from mcp_gateway.transport.probes import PATHS, Probes
 from mcp_gateway.transport.reply import Send
+from mcp_gateway.transport.sessions import Sessions
 
 _ENDPOINT = re.compile(r"/mcp(?:/([a-z][a-z0-9-]{0,23}))?\Z")
 _PUBLIC_SECONDS = 300
@@ -49,6 +50,10 @@ class Application:
                 *routes,
             ],
         )
+
+    @property
+    def sessions(self) -> Sessions:
+        return self._parts.sessions
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -200,6 +200,11 @@ class InFlight:
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
 
+    @property
+    def under_way(self) -> int:
+        """Requests, but for those that became event streams."""
+        return len(self._flights)
+
     def name(self, flight: Flight) -> None:
         """Make a flight cancellable by its `key`."""
         if flight.key is not None:

@@ -63,6 +63,11 @@ class Sessions:
         content = {"v": protocol_version, "c": _askable(capabilities), "p": self._process}
         return self._sealer.seal(_PURPOSE, _binding(principal), content, seconds=SESSION_SECONDS)
 
+    def lately(self) -> int:
+        """How many sessions were asked about here lately: within the time one is remembered."""
+        now = self._clock()
+        return sum(session.forget_at > now for session in self._remembered.values())
+
     def find(self, session_id: str | None, principal: Principal) -> Session:
         """The session; one that is foreign, altered, expired or ended is answered like an unknown one."""
         if not session_id:

@@ -94,6 +94,10 @@ class HttpClient:
         """A request need not wait for a name to be resolved."""
         return self._pool is not None
 
+    @property
+    def connections(self) -> int:
+        return 0 if self._pool is None else self._pool.open
+
     def post(
         self, headers: Headers, body: bytes, consume: Callable[[Response], Awaitable[T]], *, patience: float = 0.0
     ) -> Awaitable[T]:

@@ -71,6 +71,15 @@ class HttpLink:
         return self._eras.known is Era.MODERN and self._http.is_open
 
     @property
+    def era(self) -> Era | None:
+        """None until it was asked."""
+        return self._eras.known
+
+    @property
+    def connections(self) -> int:
+        return self._http.connections
+
+    @property
     def asks(self) -> bool:
         return not self._shared and self._eras.known is not Era.MODERN
 

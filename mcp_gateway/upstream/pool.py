@@ -39,6 +39,11 @@ class Pool:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
 
+    @property
+    def open(self) -> int:
+        """Connections there are, idle ones included."""
+        return self._open
+
     def close(self) -> None:
         """Close what is idle now and what comes back; requests under way finish."""
         self._closed = True

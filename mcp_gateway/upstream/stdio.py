@@ -108,8 +108,8 @@ class StdioLink:
         self._tasks = tasks
         self._shared = upstream.sessions == "shared"
         self._hear: Overhear | None = None
-        self._era: Era | None = None
-        """As the last child to introduce itself spoke."""
+        self.era: Era | None = None
+        """As the last child to introduce itself spoke; None before one did."""
         self._sessions = Sessions[StdioSession](
             self._begin, end, limit=limits.sessions, idle_seconds=limits.session_idle_seconds
         )
@@ -120,7 +120,7 @@ class StdioLink:
 
     @property
     def asks(self) -> bool:
-        return not self._shared and self._era is not Era.MODERN
+        return not self._shared and self.era is not Era.MODERN
 
     async def call(self, permit: Permit, caller: Caller) -> Answer:
         async with self._sessions.lease(self._owner(permit.principal, permit.request.capabilities)) as session:
@@ -168,7 +168,7 @@ class StdioLink:
         try:
             capabilities = told(who.capabilities)
             hello = await self._greeting(child, capabilities)
-            self._era = hello.era
+            self.era = hello.era
             return StdioSession(child, hello, told=capabilities, limits=self._limits)
         except BaseException:
             self._tasks.start_soon(child.aclose)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence, Set
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -23,7 +24,7 @@ from mcp_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from mcp_gateway.model.call import Answer, Caller, Permit
+from mcp_gateway.model.call import Answer, Caller, Era, Permit
 from mcp_gateway.model.tool import HttpTransport, OpenApiTransport, SseTransport, Upstream
 from mcp_gateway.upstream.addresses import Resolve
 from mcp_gateway.upstream.addresses import resolve as resolve_by_system
@@ -46,15 +47,30 @@ _CLOSING_SECONDS = 10.0
 _SWEEP_SECONDS = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How an upstream fared last; nobody is asked for it."""
+
+    server: str
+    answered: bool | None
+    """Whether it did when it was looked at last; None before that."""
+    circuit_open: bool
+    era: Era | None
+    """None while that is not known, and for what does not speak MCP."""
+    connections: int | None
+    """Open ones; None where there are none to count."""
+
+
 class _Route:
     """One upstream, its link and its circuit."""
 
-    __slots__ = ("_patience", "breaker", "link", "listening", "upstream")
+    __slots__ = ("_patience", "answered", "breaker", "link", "listening", "upstream")
 
     def __init__(self, upstream: Upstream, link: Link, limits: Limits) -> None:
         self.upstream = upstream
         self.link = link
         self.listening: Listening | None = None
+        self.answered: bool | None = None
         self._patience = limits.patience_seconds
         self.breaker = Breaker(threshold=limits.breaker_failures, cooldown_seconds=limits.breaker_cooldown_seconds)
 
@@ -77,6 +93,12 @@ class _Route:
             raise
         breaker.succeeded()
         return answer
+
+    def health(self) -> Health:
+        link = self.link
+        era = link.era if isinstance(link, HttpLink | StdioLink) else None
+        connections = link.connections if isinstance(link, HttpLink) else None
+        return Health(self.upstream.name, self.answered, not self.breaker.closed, era, connections)
 
     def _within(self, permit: Permit, caller: Caller) -> Awaitable[Answer]:
         return within(self.upstream.timeout_seconds, permit, caller, self.link.call, patience=self._patience)
@@ -182,8 +204,20 @@ class Upstreams:
 
     async def list_tools(self, upstream: Upstream) -> Listed:
         """What `upstream` serves now, configured or not; raises UpstreamFailure."""
-        async with self._reached(upstream) as link:
-            return await listed(link, self._limits)
+        route = self._routes.get(upstream.name)
+        answered = False
+        try:
+            async with self._reached(upstream) as link:
+                found = await listed(link, self._limits)
+                answered = True
+                return found
+        finally:
+            if route is not None and route.upstream == upstream:
+                route.answered = answered
+
+    def health(self) -> Sequence[Health]:
+        """Of every upstream that is served."""
+        return [route.health() for route in self._routes.values()]
 
     async def probe(self, upstream: Upstream) -> Hello:
         """Which era and version it speaks and what it calls itself; raises UpstreamFailure."""
