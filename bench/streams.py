@@ -1,7 +1,8 @@
 """`python -m bench.streams`: what thousands of idle listening clients cost the gateway and the calls beside them.
 
 Streams are opened by a program of their own (`--hold`), as clients are. Memory is the resident size of the
-gateway's process before and after; calls run at a fixed rate without, with and again without the streams.
+gateway's process before and after; calls run at a fixed rate just before the streams are opened and beside
+them, several times over, and the ratio is taken each time.
 The last line is one JSON object.
 """
 
@@ -44,6 +45,21 @@ class Plan:
     streams: int
 
 
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """Calls before the streams were opened and beside them, as close together as can be."""
+
+    before_kb: int
+    after_kb: int
+    idle: float
+    without: Cell
+    beside: Cell
+
+    @property
+    def p99_ratio(self) -> float:
+        return self.beside.p99_ms / self.without.p99_ms
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
     parser.add_argument("--streams", type=int, default=5_000)
@@ -63,32 +79,35 @@ def main() -> None:
         print(json.dumps(_measured(made["bare"], options)))
 
 
-def _measured(target: Target, options: argparse.Namespace) -> dict[str, float]:
+def _measured(target: Target, options: argparse.Namespace) -> dict[str, object]:
     def calls(seconds: float = options.seconds) -> Cell:
         signed = target.signed_in()
         return cell(signed, signed.call(), connections=16, seconds=seconds, rate=options.rate)
 
     calls(_WARM_SECONDS)
     tokens = _tokens(target, options.streams)
-    without = [calls() for _ in range(options.rounds)]
-    before = _resident_kb(target.pid)
-    with _held(target, tokens, options.streams):
-        after = _resident_kb(target.pid)
-        idle = _idle_cpu(target.pid)
-        beside = [calls() for _ in range(2 * options.rounds)]
-    without += [calls() for _ in range(options.rounds)]
-    plain, listened = median(without), median(beside)
+    cycles: list[Cycle] = []
+    for _ in range(options.rounds):
+        without = [calls(), calls()]
+        before = _resident_kb(target.pid)
+        with _held(target, tokens, options.streams):
+            after = _resident_kb(target.pid)
+            idle = _idle_cpu(target.pid)
+            cycles.append(Cycle(before, after, idle, median(without), median([calls(), calls()])))
+    first = cycles[0]  # later ones find memory that is in use already
+    plain, listened = median([one.without for one in cycles]), median([one.beside for one in cycles])
     return {
         "streams": options.streams,
-        "kb_per_stream": round((after - before) / options.streams, 1),
-        "resident_mb_before": round(before / 1024, 1),
-        "idle_cpu_percent": round(100 * idle, 2),
+        "kb_per_stream": round((first.after_kb - first.before_kb) / options.streams, 1),
+        "resident_mb_before": round(first.before_kb / 1024, 1),
+        "idle_cpu_percent": round(100 * statistics.median(one.idle for one in cycles), 2),
         "rate": options.rate,
         "p50_ms_without": round(plain.p50_ms, 3),
         "p50_ms_with": round(listened.p50_ms, 3),
         "p99_ms_without": round(plain.p99_ms, 3),
         "p99_ms_with": round(listened.p99_ms, 3),
-        "p99_ms_without_spread": round(statistics.pstdev(one.p99_ms for one in without), 3),
+        "p99_ratio": round(statistics.median(one.p99_ratio for one in cycles), 3),
+        "p99_ratios": [round(one.p99_ratio, 3) for one in cycles],
         "cpu_us_without": round(plain.cpu_us, 1),
         "cpu_us_with": round(listened.cpu_us, 1),
     }
