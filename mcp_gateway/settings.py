@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
 from mcp_gateway.settings_metrics import MetricsSettings
+from mcp_gateway.settings_sinks import Sinks
 
 CONFIG_VARIABLE = "MCP_GATEWAY_CONFIG"
 DEFAULT_FILE = "gateway.yaml"
@@ -218,6 +219,7 @@ class AuditSettings(_Strict):
         default="by_risk",
         description="`by_risk`: reads survive a killed process, writes a power cut; `host`: everything survives a power cut.",
     )
+    sinks: Sinks = Field(default=[], description="Where records are also kept; docs/audit-sinks.md.")
 
 
 class LimitSettings(_Strict):

@@ -22,6 +22,7 @@ from mcp_gateway.authserver import Sessions as LoginSessions
 from mcp_gateway.compose.health import probes
 from mcp_gateway.compose.metrics import metrics
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
+from mcp_gateway.compose.sinks import require_sinks, run_sinks
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
 from mcp_gateway.gateway import Gateway
@@ -80,6 +81,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
 async def _serve(made: Office, ready: Callable[[], None]) -> None:
     settings = made.settings
     await made.relationships.require()
+    require_sinks(settings)
     await _first_start(made)
     connections = _connections()
     inflight = InFlight(settings.limits.concurrency)
@@ -99,6 +101,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(parking.run)
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
+        tasks.start_soon(run_sinks, made)
         tasks.start_soon(streams.run)
         if counting is not None:
             tasks.start_soon(counting.run)
