@@ -1317,6 +1317,16 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_hostile_requests.py::test_no_answer_log_or_record_repeats_an_argument",
     ),
     Promise(
+        "An erased person left no value in the data directory and the audit verifies.",
+        "audit: erasure by key destruction",
+        "flow/test_audit_erasure.py::test_an_erased_person_left_no_value_in_the_data_directory_and_the_audit_verifies",
+    ),
+    Promise(
+        "An erasure without a reason is refused.",
+        "audit: erasure by key destruction",
+        "flow/test_audit_erasure.py::test_an_erasure_without_a_reason_is_refused",
+    ),
+    Promise(
         "A client that sends half a request and leaves harms nobody.",
         "MCP 2026-07-28 basic/transports/streamable-http",
         "flow/test_hostile_requests.py::test_a_client_that_sends_half_a_request_and_leaves_harms_nobody",

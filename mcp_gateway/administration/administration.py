@@ -10,6 +10,7 @@ from mcp_gateway.administration.changes import Journal
 from mcp_gateway.administration.grants import Grants
 from mcp_gateway.administration.moving import Moving
 from mcp_gateway.administration.people import People, Users
+from mcp_gateway.administration.records import PersonKeys, Records
 from mcp_gateway.administration.rules import Vocabulary
 from mcp_gateway.administration.servers import Servers
 from mcp_gateway.administration.switches import KillSwitches
@@ -18,7 +19,7 @@ from mcp_gateway.model.tool import Upstream
 from mcp_gateway.storage import Database
 
 
-class Administration(Access, Grants, KillSwitches, Moving, People, Servers):
+class Administration(Access, Grants, KillSwitches, Moving, People, Records, Servers):
     """Every change has an actor, an audit record that is durable before it, and a revision."""
 
     def __init__(
@@ -29,6 +30,7 @@ class Administration(Access, Grants, KillSwitches, Moving, People, Servers):
         *,
         users: Users,
         review: Review,
+        personal: PersonKeys,
         registry: Path,
         check_policies: Callable[[Sequence[Upstream]], object],
     ) -> None:
@@ -36,5 +38,6 @@ class Administration(Access, Grants, KillSwitches, Moving, People, Servers):
         super().__init__(database, journal, vocabulary)
         self._users = users
         self._review = review
+        self._personal = personal
         self._registry = registry
         self._check_policies = check_policies

@@ -16,6 +16,7 @@ import anyio
 
 from mcp_gateway.audit import record
 from mcp_gateway.audit.entry import Entry
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.audit.record import Record
 from mcp_gateway.audit.refusals import RefusalBudget
 from mcp_gateway.audit.segments import MAX_BYTES
@@ -45,12 +46,15 @@ class Journal:
         clock: Callable[[], float] = time.time,
         max_bytes: int = MAX_BYTES,
         sync_deadline_seconds: float = SYNC_DEADLINE_SECONDS,
+        personal: Personal | None = None,
     ) -> None:
+        """`personal` seals what events tell of people beyond their ids."""
         self._writer = Writer(
             directory, observe=observe, clock=clock, max_bytes=max_bytes, sync_deadline_seconds=sync_deadline_seconds
         )
         self._everything_durable = durability == "host"
         self._refusals = RefusalBudget()
+        self._personal = personal
 
     @property
     def writer_id(self) -> str:
@@ -85,13 +89,16 @@ class Journal:
         self, request: Request, verb: str, principal: Principal, arguments: Mapping[str, Any] | None = None
     ) -> Entry:
         """`async with` it around one request; it ends with exactly one closing record."""
-        return self.entries(self._writer, request, verb, principal, arguments, everything_durable=self._everything_durable)
+        return self.entries(
+            self._writer, request, verb, principal, arguments, everything_durable=self._everything_durable
+        )
 
     async def event(self, kind: str, actor: str, **named: object) -> None:
         """Record what was not a request: a login, a consent, a change. On the disk when this returns."""
         if kind in _REQUEST_KINDS:
             raise ValueError(f"{kind} is not a kind of event")
-        self._writer.write({"kind": kind, "actor": actor, "named": record.plain(named)})
+        told = named if self._personal is None else self._personal.of_event(actor, named)
+        self._writer.write({"kind": kind, "actor": actor, "named": record.plain(told)})
         await self._writer.durable()
 
     def refused(self, request_id: str, reason: str, **named: object) -> None:

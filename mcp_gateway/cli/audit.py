@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Annotated
 
@@ -10,13 +11,15 @@ import anyio
 import typer
 
 from mcp_gateway.audit import Record, Trail, Wanted, sentence, verify
-from mcp_gateway.cli import arguments, audit_export, audit_sinks
+from mcp_gateway.audit.erasure import Personal
+from mcp_gateway.cli import arguments, audit_erase, audit_export, audit_sinks
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.storage.data_dir import DataDir
 
 app = typer.Typer(help="Read what happened.", no_args_is_help=True)
+audit_erase.register(app)
 audit_export.register(app)
 audit_sinks.register(app)
 
@@ -46,20 +49,20 @@ def tail(
         effect=effect,
         kind=kind,
     )
-    trail = _trail(front)
-    records = trail.tail(count, wanted)
+    trail, opened = _trail(front), _opened(front)
+    records = list(map(opened, trail.tail(count, wanted)))
     if not follow:
         front.terminal.answer(records, *(sentence(record) for record in records))
         return
     for record in records:
         _print(front.terminal, record)
-    anyio.run(_follow, front.terminal, trail, wanted)
+    anyio.run(_follow, front.terminal, trail, wanted, opened)
 
 
 @plain_command(app, "show")
 def show(front: Front, request_id: Annotated[str, typer.Argument(help="The id an error or a record names.")]) -> None:
     """Show every record of one request, whole."""
-    records = _trail(front).show(request_id)
+    records = list(map(_opened(front), _trail(front).show(request_id)))
     if not records:
         raise OperatorError("no record names this request", where=request_id, remedy="mcp-gateway audit tail")
     lines = [f"{sentence(record)}\n{json.dumps(record, ensure_ascii=False, indent=2)}" for record in records]
@@ -92,14 +95,19 @@ def verify_(front: Front) -> None:
         raise OperatorError("the audit was changed after it was written", where=broken[0])
 
 
-async def _follow(terminal: Terminal, trail: Trail, wanted: Wanted) -> None:
+async def _follow(terminal: Terminal, trail: Trail, wanted: Wanted, opened: Callable[[Record], Record]) -> None:
     async with aclosing(trail.follow(wanted)) as records:
         async for record in records:
-            _print(terminal, record)
+            _print(terminal, opened(record))
 
 
 def _print(terminal: Terminal, record: Record) -> None:
     terminal.line(json.dumps(record, ensure_ascii=False) if terminal.as_json else sentence(record))
+
+
+def _opened(front: Front) -> Callable[[Record], Record]:
+    """Who may read the keys reads what is sealed."""
+    return Personal(_directory(front).people).opened
 
 
 def _trail(front: Front) -> Trail:

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from mcp_gateway.administration import Administration
 from mcp_gateway.audit import Journal, Trail
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.authorization import Authorization
 from mcp_gateway.authorization.engine.model import Model, load_model
 from mcp_gateway.authorization.language.files import find_model
@@ -71,6 +72,7 @@ class Office:
     administration: Administration
     inspection: Inspection
     events: EventBoard
+    personal: Personal
 
 
 @asynccontextmanager
@@ -82,14 +84,17 @@ async def office(settings: Settings) -> AsyncGenerator[Office]:
     database = Database(data_dir.database)
     feed = ChangeFeed(database)
     events = EventBoard()
+    personal = Personal(data_dir.people)
     limits = Limits(response_bytes=settings.limits.answer_bytes)
     try:
         async with (
             Upstreams(data_dir.secrets, limits=limits) as upstreams,
-            Journal(data_dir.audit, durability=settings.audit.durability, observe=events.decided) as journal,
+            Journal(
+                data_dir.audit, durability=settings.audit.durability, observe=events.decided, personal=personal
+            ) as journal,
             backend(settings, data_dir, database) as relationships,
         ):
-            made = _office(settings, data_dir, database, feed, journal, upstreams, events, relationships)
+            made = _office(settings, data_dir, database, feed, journal, upstreams, events, relationships, personal)
             await feed.begin()
             await made.authorization.load(database)
             await made.catalog.load()
@@ -109,6 +114,7 @@ def _office(
     upstreams: Upstreams,
     events: EventBoard,
     relationships: Backend,
+    personal: Personal,
 ) -> Office:
     vocabulary = Vocabulary(policies(settings.policies, ()))
     book = rules(settings, vocabulary.model, ())
@@ -138,6 +144,7 @@ def _office(
             vocabulary,
             users=users,
             review=review,
+            personal=personal,
             registry=settings.registry,
             check_policies=partial(check_policies, settings),
         ),
@@ -145,6 +152,7 @@ def _office(
             catalog=catalog, authorization=authorization, trail=Trail(data_dir.audit), feed=feed, events=events
         ),
         events=events,
+        personal=personal,
     )
 
 

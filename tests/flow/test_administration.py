@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mcp_gateway.administration import Administration, Level, SelfGrant
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships
 from mcp_gateway.authorization.engine.model import load_model
@@ -120,6 +121,7 @@ async def house(folder: Path, *, approved: bool = True) -> AsyncGenerator[House]
             model,
             users=users,
             review=review,
+            personal=Personal(data.people),
             registry=registry_dir,
             check_policies=lambda _: load_model(ROOT / "policies"),
         )
@@ -532,6 +534,7 @@ async def test_a_change_that_cannot_be_recorded_is_not_made(tmp_path: Path) -> N
             load_model(ROOT / "policies"),
             users=Users(made.data.users),
             review=Review(made.database, lambda _: pytest.fail("asked"), lambda _: None),
+            personal=Personal(made.data.people),
             registry=made.registry,
             check_policies=lambda _: None,
         )

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from mcp_gateway.administration import Administration
 from mcp_gateway.api import Desk, app
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.audit import Journal, Trail
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load_model
 from mcp_gateway.authserver import Users
@@ -158,6 +159,7 @@ async def first_party(directory: Path, *upstreams: Upstream) -> AsyncGenerator[F
                 load_model(ROOT / "policies"),
                 users=Users(directory / "users.yaml"),
                 review=Review(database, _nobody_asks, lambda _: None),
+                personal=Personal(directory / "people"),
                 registry=directory / "registry",
                 check_policies=lambda _: None,
             )

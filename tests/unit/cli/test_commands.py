@@ -125,7 +125,13 @@ def test_the_commands_are_these() -> None:
         *(f"policy {verb}" for verb in ("validate", "test", "diff", "plan", "observed")),
         *(f"relationships {verb}" for verb in ("status", "migrate", "publish")),
         *(f"audit {verb}" for verb in ("tail", "show", "verify")),
-        *(f"audit {verb}" for verb in ("export",)),
+        *(
+            f"audit {verb}"
+            for verb in (
+                "export",
+                "erase",
+            )
+        ),
     }
 
 
