@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mcp_gateway.administration import Administration, Level, SelfGrant
-from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.audit import Journal, Trail
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships
 from mcp_gateway.authorization.engine.model import load_model
 from mcp_gateway.authserver import Users

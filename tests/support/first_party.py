@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 
 from mcp_gateway.administration import Administration
 from mcp_gateway.api import Desk, app
-from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.audit import Journal, Trail
+from mcp_gateway.audit.erasure import Personal
 from mcp_gateway.authorization import Authorization, EmbeddedRelationships, load_model
 from mcp_gateway.authserver import Users
 from mcp_gateway.catalog import Catalog, Review
