@@ -27,6 +27,7 @@ _MALFORMED = b"HTTP/1.1 400 Bad Request\r\n" + _ENDING
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _ENDING
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _ENDING
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n" + _ENDING
+_BLANK = (b" ", b"\t")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
@@ -80,6 +81,15 @@ class Http1(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # The reader leaves the blanks behind a value, which are not part of it (RFC 9110 §5.5).
+        if value[-1:] in _BLANK:
+            value = value.strip(b" \t")
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head, self._in_body = False, True

@@ -35,6 +35,8 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
         await send({"type": "http.response.body", "body": b""})
         return
     body = b""
+    if scope["path"] == "/header":
+        body = dict(scope["headers"])[b"x-said"]
     while scope["path"] != "/deaf":
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -161,6 +163,12 @@ async def test_a_short_answer_is_one_packet() -> None:
         await stream.send(POST)
         with anyio.fail_after(10):
             assert (await stream.receive()).endswith(b"\r\n\r\nPOST /mcp {}")
+
+
+async def test_blanks_around_the_value_of_a_header_are_not_part_of_it() -> None:
+    async with serving() as server:
+        asks = b"GET /header HTTP/1.1\r\nhost: a\r\nX-Said: \t a  b\t \r\n\r\n"
+        assert await answers(server, asks) == [b"GET /header a  b"]
 
 
 async def test_too_many_headers_are_refused_with_431() -> None:
