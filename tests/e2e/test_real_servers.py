@@ -31,7 +31,7 @@ ON_NODE: dict[str, Callable[[Node, Path], RealServer]] = {
     "filesystem": real_servers.filesystem,
     "memory": real_servers.memory,
     "notion": lambda node, _: real_servers.notion(node, free_port()),
-    "playwright": lambda node, _: real_servers.playwright(node, free_port()),
+    "playwright": lambda node, folder: real_servers.playwright(node, folder, free_port()),
 }
 ON_PYTHON: dict[str, Callable[[Path], RealServer]] = {
     "time": lambda _: real_servers.clock(),

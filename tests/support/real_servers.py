@@ -109,12 +109,12 @@ def notion(node: Node, port: int) -> RealServer:
     )
 
 
-def playwright(node: Node, port: int) -> RealServer:
+def playwright(node: Node, folder: Path, port: int) -> RealServer:
     """Refuses any Host but its own: the gateway sends the upstream's, never its caller's."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("no Chromium; apt-get install chromium")
-    options = ("--headless", "--isolated", "--no-sandbox", "--executable-path", chromium)
+    options = ("--headless", "--isolated", "--no-sandbox", "--executable-path", chromium, "--output-dir", str(folder))
     serve = node.package("playwright-mcp", "--host", "127.0.0.1", "--port", str(port), *options)
     entry = http_entry("playwright", f"http://localhost:{port}/mcp", sessions="per_principal")
     page = {"url": "data:text/html,<h1>seen through the gateway</h1>"}
