@@ -10,9 +10,9 @@ from typing import Annotated
 import anyio
 import typer
 
-from mcp_gateway.audit import Record, Trail, Wanted, sentence, verify
+from mcp_gateway.audit import Record, Trail, Wanted, sentence
 from mcp_gateway.audit.erasure import Personal
-from mcp_gateway.cli import arguments, audit_erase, audit_export, audit_sinks
+from mcp_gateway.cli import arguments, audit_erase, audit_export, audit_proof
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.errors import OperatorError
@@ -21,7 +21,7 @@ from mcp_gateway.storage.data_dir import DataDir
 app = typer.Typer(help="Read what happened.", no_args_is_help=True)
 audit_erase.register(app)
 audit_export.register(app)
-audit_sinks.register(app)
+audit_proof.register(app)
 
 _OFFERED = ("tool:", "prompt:", "resource:")
 
@@ -67,32 +67,6 @@ def show(front: Front, request_id: Annotated[str, typer.Argument(help="The id an
         raise OperatorError("no record names this request", where=request_id, remedy="mcp-gateway audit tail")
     lines = [f"{sentence(record)}\n{json.dumps(record, ensure_ascii=False, indent=2)}" for record in records]
     front.terminal.answer(records, *lines)
-
-
-@plain_command(app, "verify")
-def verify_(front: Front) -> None:
-    """Check that no record was changed, removed or added since it was written."""
-    directory = _directory(front).audit
-    with front.terminal.busy("reading the audit"):
-        found = verify(directory)
-    plain = [
-        {
-            "writer": one.writer,
-            "records": one.records,
-            "first_seq": one.first_seq,
-            "last_seq": one.last_seq,
-            "last_hash": one.last_hash,
-            "torn": one.torn,
-            "breaks": [f"{broken.file.name}:{broken.line}: {broken.problem}" for broken in one.breaks],
-        }
-        for one in found
-    ]
-    broken = [f"{one.file.name}:{one.line}: {one.problem}" for chain in found for one in chain.breaks]
-    records = sum(one.records for one in found)
-    said = f"{records} records of {len(found)} writers, {len(broken)} breaks"
-    front.terminal.answer(plain, *broken, said)
-    if broken:
-        raise OperatorError("the audit was changed after it was written", where=broken[0])
 
 
 async def _follow(terminal: Terminal, trail: Trail, wanted: Wanted, opened: Callable[[Record], Record]) -> None:

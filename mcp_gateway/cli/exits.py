@@ -17,6 +17,8 @@ class Exit(IntEnum):
     """The store, the audit or a server could not be reached; the same command may work later."""
     DECLINED = 4
     """A question was answered with no."""
+    ALTERED = 5
+    """The audit, or a proof of it, is not what was written."""
     INTERRUPTED = 130
 
 

@@ -32,7 +32,7 @@ from mcp_gateway.cli.exits import Exit, exit_of
 from mcp_gateway.cli.terminal import Declined, Terminal
 from mcp_gateway.errors import GatewayError
 
-_EXITS = "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unavailable, 4 declined, 130 interrupted."
+_EXITS = "Exit codes: 0 done, 1 refused, 2 wrong usage, 3 unavailable, 4 declined, 5 altered audit, 130 interrupted."
 
 app = typer.Typer(
     name="mcp-gateway",

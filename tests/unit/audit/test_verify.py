@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from mcp_gateway.audit import Journal, Verified, verify
-from mcp_gateway.audit.record import GENESIS, seal
+from mcp_gateway.audit import Journal, Kind, Verified, verify
+from mcp_gateway.audit.record import GENESIS, parse, seal
 from tests.unit.audit.calls import call, files
 
 Lines = list[bytes]
+
+ELSEWHERE = "record 5 is not what was written: the next or the one before names another"
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def only_file(audit: Path) -> Path:
 
 
 def checked(audit: Path) -> Verified:
-    (found,) = verify(audit)
+    (found,) = verify(audit).writers
     return found
 
 
@@ -53,14 +55,18 @@ def doubled(lines: Lines) -> Lines:
     return [*lines[:5], lines[4], *lines[5:]]
 
 
+def writer_of(lines: Lines) -> str:
+    return str(parse(lines[0])["writer"])
+
+
 def forged(lines: Lines) -> Lines:
     """A record that is right by itself, at the right number, but does not follow."""
-    return [*lines[:4], seal({"kind": "x"}, seq=5, prev=GENESIS, writer="w", at=1.0)[0], *lines[5:]]
+    return [*lines[:4], seal({"kind": "x"}, seq=5, prev=GENESIS, writer=writer_of(lines), at=1.0)[0], *lines[5:]]
 
 
 def rehashed(lines: Lines) -> Lines:
     """The change of a record with its hash made anew breaks at the record after it."""
-    forged_line, _ = seal({"kind": "x"}, seq=5, prev=lines[3][9:73].decode(), writer="w", at=1.0)
+    forged_line, _ = seal({"kind": "x"}, seq=5, prev=lines[3][9:73].decode(), writer=writer_of(lines), at=1.0)
     return [*lines[:4], forged_line, *lines[5:]]
 
 
@@ -74,30 +80,31 @@ def last_changed(lines: Lines) -> Lines:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("tamper", "line", "problem"),
+    ("tamper", "line", "kind", "problem"),
     [
-        (changed, 5, "the record was changed"),
-        (without, 5, "record 5 was expected, 6 stands here"),
-        (swapped, 5, "record 5 was expected, 6 stands here"),
-        (doubled, 6, "record 6 was expected, 5 stands here"),
-        (forged, 5, "the record does not follow the one before"),
-        (rehashed, 6, "the record does not follow the one before"),
-        (garbled, 5, "not a record"),
-        (last_changed, 10, "the record was changed"),
+        (changed, 5, Kind.EDITED, "record 5 was changed"),
+        (without, 5, Kind.DELETED, "record 5 is missing"),
+        (swapped, 6, Kind.REORDERED, "record 5 is not in order"),
+        (doubled, 6, Kind.ADDED, "record 5 stands there twice"),
+        (forged, 5, Kind.EDITED, ELSEWHERE),
+        (rehashed, 5, Kind.EDITED, ELSEWHERE),
+        (garbled, 5, Kind.EDITED, "record 5 is no longer a record"),
+        (last_changed, 10, Kind.EDITED, "record 10 was changed"),
     ],
 )
 async def test_tampering_is_found_where_it_was_done(
-    audit: Path, tamper: Callable[[Lines], Lines], line: int, problem: str
+    audit: Path, tamper: Callable[[Lines], Lines], line: int, kind: Kind, problem: str
 ) -> None:
     path = only_file(audit)
     path.write_bytes(b"".join(tamper(path.read_bytes().splitlines(keepends=True))))
-    found = checked(audit)
-    assert not found.whole
-    assert (found.breaks[0].file, found.breaks[0].line, found.breaks[0].problem) == (path, line, problem)
+    report = verify(audit)
+    assert not report.writers[0].whole
+    found = report.findings[0]
+    assert (found.kind, found.where, found.problem) == (kind, f"{path.name}:{line}", problem)
 
 
 @pytest.mark.anyio
-async def test_a_torn_end_is_said_and_is_no_break(audit: Path) -> None:
+async def test_a_torn_end_is_said_and_is_no_finding(audit: Path) -> None:
     with only_file(audit).open("ab") as file:
         file.write(b'{"hash":"ab')
     found = checked(audit)
@@ -105,17 +112,16 @@ async def test_a_torn_end_is_said_and_is_no_break(audit: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_chain_goes_on_over_files_and_may_begin_late(tmp_path: Path) -> None:
+async def test_the_chain_goes_on_over_files_and_every_file_is_missed(tmp_path: Path) -> None:
     async with Journal(tmp_path, max_bytes=1000) as journal:
         for _ in range(5):
             await call(journal)
     paths = files(tmp_path)
     assert (len(paths) > 3, checked(tmp_path).whole, checked(tmp_path).last_seq) == (True, True, 10)
-    paths[0].unlink()
-    assert checked(tmp_path).whole
-    assert checked(tmp_path).first_seq > 1
     paths[2].unlink()
-    assert not checked(tmp_path).whole
+    assert [finding.kind for finding in verify(tmp_path).findings] == [Kind.DELETED]
+    paths[0].unlink()
+    assert [finding.kind for finding in verify(tmp_path).findings] == [Kind.DELETED] * 2
 
 
 @pytest.mark.anyio
@@ -123,4 +129,4 @@ async def test_each_writer_has_a_chain_of_its_own(tmp_path: Path) -> None:
     for _ in range(3):
         async with Journal(tmp_path) as journal:
             await call(journal)
-    assert [(found.whole, found.records) for found in verify(tmp_path)] == [(True, 2)] * 3
+    assert [(found.whole, found.records) for found in verify(tmp_path).writers] == [(True, 2)] * 3

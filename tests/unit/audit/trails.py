@@ -55,7 +55,7 @@ class Trailed:
         return self.audit / "checkpoints"
 
     def writer(self, *, max_bytes: int = 4_000) -> Hand:
-        self.audit.mkdir(exist_ok=True)
+        self.audit.mkdir(parents=True, exist_ok=True)
         return Hand(self.audit, max_bytes)
 
     def tick(self) -> float:
