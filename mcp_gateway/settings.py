@@ -19,6 +19,7 @@ from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
 from mcp_gateway.settings_metrics import MetricsSettings
 from mcp_gateway.settings_sinks import Sinks
+from mcp_gateway.settings_traces import TraceSettings
 
 CONFIG_VARIABLE = "MCP_GATEWAY_CONFIG"
 DEFAULT_FILE = "gateway.yaml"
@@ -261,6 +262,7 @@ class Settings(_Strict):
     agents: AgentSettings = AgentSettings()
     issuers: list[IssuerSettings] = Field(default=[], description="Foreign token issuers.")
     audit: AuditSettings = AuditSettings()
+    traces: TraceSettings = TraceSettings()
     limits: LimitSettings = LimitSettings()
     metrics: MetricsSettings = MetricsSettings()
 

@@ -1831,4 +1831,9 @@ PROMISES: tuple[Promise, ...] = (
         "design 10: failure behaviour",
         "flow/test_health.py::test_told_to_stop_it_refuses_the_new_and_finishes_what_is_under_way",
     ),
+    Promise(
+        "A traced call is one tree from its client's trace to what its upstream is told, over HTTP and stdio.",
+        "N39, N172; MCP 2026-07-28 basic/index, trace context (SEP-414)",
+        "flow/test_traces.py::test_a_call_is_one_tree_from_its_client_to_its_upstream",
+    ),
 )

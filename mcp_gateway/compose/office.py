@@ -23,6 +23,7 @@ from mcp_gateway.authserver.keys import KeyRing
 from mcp_gateway.authserver.users import Users
 from mcp_gateway.catalog import Catalog, Review
 from mcp_gateway.compose.relationships import Backend, backend
+from mcp_gateway.compose.tracing import rooms
 from mcp_gateway.guards.schema_lint import lint
 from mcp_gateway.inspection import EventBoard, Inspection
 from mcp_gateway.model.tool import JsonObject, Kind, Mode, ToolPolicy, Upstream
@@ -89,7 +90,7 @@ async def office(settings: Settings) -> AsyncGenerator[Office]:
     try:
         async with (
             Upstreams(data_dir.secrets, limits=limits) as upstreams,
-            Journal(
+            rooms(settings.traces).journal(
                 data_dir.audit, durability=settings.audit.durability, observe=events.decided, personal=personal
             ) as journal,
             backend(settings, data_dir, database) as relationships,
@@ -118,7 +119,7 @@ def _office(
 ) -> Office:
     vocabulary = Vocabulary(policies(settings.policies, ()))
     book = rules(settings, vocabulary.model, ())
-    authorization = Authorization(relationships.of(vocabulary.model), book=book)
+    authorization = rooms(settings.traces).authorization(relationships.of(vocabulary.model), book=book)
     catalog = Catalog(database)
     review = Review(database, upstreams.list_tools, _lint)
     users = Users(data_dir.users)

@@ -23,9 +23,9 @@ from mcp_gateway.compose.health import probes
 from mcp_gateway.compose.metrics import metrics
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
 from mcp_gateway.compose.sinks import require_sinks, run_sinks
+from mcp_gateway.compose.tracing import Tracing, rooms
 from mcp_gateway.consent import Ledger, Offers
 from mcp_gateway.errors import OperatorError, Unauthenticated
-from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards import ConcurrencyGuard, Guards, SchemaGuard, param_headers
 from mcp_gateway.identity import Identity, KeySource, MembershipClaims, RemoteKeys, TrustedIssuer
 from mcp_gateway.model.principal import Person
@@ -89,7 +89,8 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     parking = Parking(inflight, waits)
     upkeep = _upkeep(made)
     ready_to = probes(made)
-    app, streams = await _application(made, inflight, parking, connections, ready_to)
+    traces = Tracing(settings.traces)
+    app, streams = await _application(made, inflight, parking, connections, ready_to, traces)
     counting = metrics(made, inflight, streams, app.sessions)
     await upkeep.declare()
     await made.feed.catch_up()
@@ -110,6 +111,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(Looking(streams).run)
         # The protocol tables take a second to import; the first request should not wait for them.
         tasks.start_soon(anyio.to_thread.run_sync, protocol.load)
+        tasks.start_soon(traces.run)
         await listen(
             app,
             server=settings.server,
@@ -120,6 +122,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
             ready=ready,
             stopping=partial(_stop_taking, made, inflight, streams, parking, ready_to),
         )
+        await traces.flush()
         tasks.cancel_scope.cancel()
 
 
@@ -194,7 +197,7 @@ def _upkeep(made: Office) -> Upkeep:
 
 
 async def _application(
-    made: Office, inflight: InFlight, parking: Parking, connections: int, ready_to: Probes
+    made: Office, inflight: InFlight, parking: Parking, connections: int, ready_to: Probes, traces: Tracing
 ) -> tuple[Application, Streams]:
     settings = made.settings
     sealer = Sealer(made.data_dir.seal_keys(), clock=time.time)
@@ -203,12 +206,15 @@ async def _application(
     for follower in (ended, switches, identity):
         await follower.load()
         made.feed.add(follower)
-    gateway = Gateway(
+    traced = rooms(settings.traces)
+    gateway = traced.gateway(
         feed=made.feed,
         identity=identity,
         catalog=made.catalog,
         authorization=made.authorization,
-        guards=Guards([param_headers, SchemaGuard(), ConcurrencyGuard(settings.limits.concurrency_per_principal)]),
+        guards=Guards(
+            [*traced.guards, param_headers, SchemaGuard(), ConcurrencyGuard(settings.limits.concurrency_per_principal)]
+        ),
         upstreams=made.upstreams,
         journal=made.journal,
     )
@@ -228,6 +234,7 @@ async def _application(
         streams=streams,
         max_body_bytes=settings.limits.body_bytes,
         trusted_proxies=[ip_network(text) for text in settings.trusted_proxies],
+        traces=traces.incoming,
     )
     login_sessions = LoginSessions(made.users, sealer, ended, switches)
     app = Application(
@@ -236,6 +243,7 @@ async def _application(
         authorization_servers=[issuer.issuer for issuer in settings.issuers],
         auth_md=shipped("auth.md", "auth.md").read_text(encoding="utf-8"),
         probes=ready_to,
+        answer=traces.answer,
     )
     return app, streams
 

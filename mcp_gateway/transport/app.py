@@ -20,6 +20,7 @@ from mcp_gateway.transport.inflight import Receive
 from mcp_gateway.transport.probes import PATHS, Probes
 from mcp_gateway.transport.reply import Send
 from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.transport.traced import Answerer
 
 _ENDPOINT = re.compile(r"/mcp(?:/([a-z][a-z0-9-]{0,23}))?\Z")
 _PUBLIC_SECONDS = 300
@@ -36,8 +37,10 @@ class Application:
         authorization_servers: Sequence[str],
         auth_md: str,
         probes: Probes,
+        answer: Answerer = door.answer,
     ) -> None:
         self._parts = parts
+        self._answer = answer
         self._probes = probes
 
         metadata = _Metadata(parts, authorization_servers)
@@ -61,7 +64,7 @@ class Application:
             return
         endpoint = _ENDPOINT.match(scope["path"])
         if endpoint is not None:
-            await door.answer(self._parts, scope, receive, send, endpoint=endpoint.group(1))
+            await self._answer(self._parts, scope, receive, send, endpoint=endpoint.group(1))
             return
         if scope["path"] in PATHS:
             await self._probes.answer(scope, send)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import MutableMapping
+from collections.abc import Awaitable, MutableMapping
 from typing import Any
 
 import anyio
@@ -31,12 +31,16 @@ _HEARD_OUT_BYTES = 33_554_432
 """How much of a body that is too large is read and dropped before the answer."""
 
 
-async def answer(
+def answer(
     parts: Parts, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, endpoint: str | None
-) -> None:
-    """Answer one HTTP request to an MCP endpoint, whatever happens."""
-    reply = Reply(send, os.urandom(12).hex())
-    exchange = Exchange(parts, reply, endpoint)
+) -> Awaitable[None]:
+    """Answer one HTTP request to an MCP endpoint."""
+    return respond(Exchange(parts, Reply(send, os.urandom(12).hex()), endpoint), scope, receive)
+
+
+async def respond(exchange: Exchange, scope: MutableMapping[str, Any], receive: Receive) -> None:
+    """Answer, whatever happens."""
+    reply = exchange.reply
     try:
         await _answer(exchange, scope, receive)
     except Unauthenticated as exc:
