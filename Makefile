@@ -50,6 +50,9 @@ bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peer
 bench-streams: .venv/.ready ## 5,000 idle listening clients: memory of each, and the calls beside them
 	@$(BIN)/python -m bench.streams
 
+bench-overload: .venv/.ready ## ten times what the gateway can do: who is refused, what that costs, how long the others wait
+	@$(BIN)/python -m bench.overload
+
 fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists against the real OpenFGA evaluator
 	@$(BIN)/python -m tests.fuzz
 
@@ -73,4 +76,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams bench-overload fuzz-relationships soak docs lock clean help

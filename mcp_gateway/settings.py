@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
 from mcp_gateway.settings_metrics import MetricsSettings
+from mcp_gateway.settings_overload import OverloadSettings
 from mcp_gateway.settings_sinks import Sinks
 from mcp_gateway.settings_traces import TraceSettings
 
@@ -265,6 +266,7 @@ class Settings(_Strict):
     traces: TraceSettings = TraceSettings()
     limits: LimitSettings = LimitSettings()
     metrics: MetricsSettings = MetricsSettings()
+    overload: OverloadSettings = OverloadSettings()
 
     @field_validator("listen")
     @classmethod

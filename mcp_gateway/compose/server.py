@@ -47,6 +47,7 @@ from mcp_gateway.transport.rounds import Rounds
 from mcp_gateway.transport.sealing import Sealer
 from mcp_gateway.transport.serving import serve as listen
 from mcp_gateway.transport.sessions import Sessions
+from mcp_gateway.transport.shedding import Shedding
 from mcp_gateway.transport.states import States
 from mcp_gateway.transport.streams import Streams
 from mcp_gateway.transport.tasks import Tasks
@@ -84,7 +85,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
     require_sinks(settings)
     await _first_start(made)
     connections = _connections()
-    inflight = InFlight(settings.limits.concurrency)
+    inflight = InFlight(settings.limits.concurrency, shedding=Shedding(patience_seconds=settings.overload.patience))
     waits = Waits(inflight)
     parking = Parking(inflight, waits)
     upkeep = _upkeep(made)

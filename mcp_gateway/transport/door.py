@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from mcp_gateway.errors import BadRequest, GatewayError, InsufficientScope, Unauthenticated
+from mcp_gateway.errors import BadRequest, GatewayError, InsufficientScope, LimitExceeded, Unauthenticated
 from mcp_gateway.model.call import Era
 from mcp_gateway.protocol import MODERN_VERSIONS
 from mcp_gateway.transport import legacy, listening, modern
@@ -87,7 +87,12 @@ async def _post(exchange: Exchange, receive: Receive) -> None:
         raise BadRequest("content-type must be application/json", code="request.media_type")
     exchange.reply.accepts_stream = "text/event-stream" in headers.get("accept", "")
     exchange.flight = flight = Flight()
-    inflight.enter(flight)
+    try:
+        inflight.admit(exchange.principal)
+        inflight.enter(flight)
+    except LimitExceeded:
+        await inflight.turned_away()
+        raise
     try:
         exchange.message = message = parse_message(await _body(exchange, receive))
         if flight.has_taken_its_time():

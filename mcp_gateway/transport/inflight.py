@@ -19,6 +19,8 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from mcp_gateway.errors import GatewayError, LimitExceeded, Unavailable
+from mcp_gateway.model.principal import Principal
+from mcp_gateway.transport.shedding import TICK_SECONDS, Shedding
 
 log = logging.getLogger(__name__)
 
@@ -145,8 +147,9 @@ class Flight:
 class InFlight:
     """The requests of one process; `run` owns the tasks that watch the slow ones."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, shedding: Shedding | None = None) -> None:
         self._limit = limit
+        self.shedding = shedding or Shedding()
         self.waiting = 0
         """How many of them wait for a person; those count apart."""
         self._flights: set[Flight] = set()
@@ -165,9 +168,18 @@ class InFlight:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_ending)
             tasks.start_soon(self._keep_refusing)
+            tasks.start_soon(self._keep_measuring)
             while True:
                 await anyio.sleep(_TICK_SECONDS)
                 self._look(tasks, time.monotonic())
+
+    async def _keep_measuring(self) -> None:
+        """How late this loop is by its own work, which says whether there is more to do than it can."""
+        ran = time.thread_time()
+        while True:
+            await anyio.sleep(TICK_SECONDS)
+            before, ran = ran, time.thread_time()
+            self.shedding.tick(max(ran - before - TICK_SECONDS, 0.0))
 
     async def _keep_ending(self) -> None:
         """By itself, so that a slow decision about one request never delays the end of another."""
@@ -193,12 +205,23 @@ class InFlight:
             if flight.began_at < before and flight.request is not None and flight.refusal is None
         ]
 
-    def enter(self, flight: Flight) -> None:
+    def admit(self, principal: Principal) -> None:
+        """Before its body is read, and after it is known whose it is; raises LimitExceeded when there is too much to do."""
         if self._closed:
             raise Unavailable(code="gateway.stopping")
+        shedding = self.shedding
+        if shedding.tight and not shedding.admits((principal.user, principal.agent)):
+            raise LimitExceeded(code="limit.overload")
+        shedding.entered += 1
+
+    def enter(self, flight: Flight) -> None:
         if len(self._flights) - self.waiting >= self._limit:
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
+
+    async def turned_away(self) -> None:
+        """After `admit` or `enter` raised LimitExceeded: until the answer may be sent."""
+        await anyio.sleep(self.shedding.refusal_pause())
 
     @property
     def under_way(self) -> int:
@@ -228,6 +251,7 @@ class InFlight:
         self._streams.add(flight)
 
     def leave(self, flight: Flight) -> None:
+        self.shedding.finished += 1
         self._flights.discard(flight)
         self._streams.discard(flight)
         flight.land()
