@@ -56,7 +56,7 @@ class Wanted:
             return False
         if self.resource is not None and self.resource not in objects_of(record):
             return False
-        if self.request is not None and _request_of(record) != self.request:
+        if self.request is not None and request_of(record) != self.request:
             return False
         given = (("agent", self.agent), ("tool", self.tool), ("effect", self.effect), ("kind", self.kind))
         return all(value is None or record.get(name) == value for name, value in given)
@@ -93,7 +93,7 @@ class Trail:
         needle = request_id.encode()
         lines = (line for path in self.segments() for line in _lines(path) if needle in line)
         return sorted(
-            (record for record in _records(lines) if _request_of(record) == request_id),
+            (record for record in _records(lines) if request_of(record) == request_id),
             key=lambda record: (float(record["at"]), int(record["seq"])),
         )
 
@@ -137,7 +137,7 @@ def objects_of(record: Record) -> set[str]:
     return about | {value for value in named.values() if isinstance(value, str)}
 
 
-def _request_of(record: Record) -> Any:
+def request_of(record: Record) -> Any:
     """An event may be about a request too, and then names it."""
     return record["request"] if "request" in record else record.get("named", {}).get("request")
 

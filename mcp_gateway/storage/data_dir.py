@@ -24,6 +24,11 @@ class DataDir:
         return self.root / "audit"
 
     @property
+    def audit_index(self) -> Path:
+        """What is searched; may be removed at any time."""
+        return self.root / "index" / "audit.db"
+
+    @property
     def keys(self) -> Path:
         return self.root / "keys"
 

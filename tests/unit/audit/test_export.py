@@ -73,7 +73,7 @@ def test_a_directory_has_the_same_files_and_verifies(trail: Written, tmp_path: P
     for path in trail.directory.rglob("*.jsonl"):
         assert (tmp_path / "out" / path.relative_to(trail.directory)).read_bytes() == path.read_bytes()
     assert (found.records, found.checkpoints) == (4, 1)
-    assert [chain.records for chain in verify(tmp_path / "out")] == [3, 1]
+    assert [chain.records for chain in verify(tmp_path / "out").writers] == [3, 1]
 
 
 def test_what_is_there_is_replaced_only_by_force(trail: Written, tmp_path: Path) -> None:

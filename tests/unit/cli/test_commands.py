@@ -130,6 +130,7 @@ def test_the_commands_are_these() -> None:
             for verb in (
                 "export",
                 "erase",
+                "search",
             )
         ),
     }
