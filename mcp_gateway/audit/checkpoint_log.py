@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from mcp_gateway.audit.checkpoint import Checkpoint, Standing, read
@@ -26,6 +27,20 @@ def lines_of(path: Path) -> Iterator[bytes]:
     """Whole lines, with their ends."""
     with path.open("rb") as file:
         yield from (line for line in file if line.endswith(b"\n"))
+
+
+def lines_after(directory: Path, number: int, *, most: int) -> list[bytes]:
+    """The checkpoints after `number`, in order, `most` of them; reads no file that holds none of them."""
+    files = checkpoint_files(directory)
+    firsts = [read(next(lines_of(path))).number for path in files]
+    found: list[bytes] = []
+    for path, first, following in zip(files, firsts, [*firsts[1:], None], strict=True):
+        if following is not None and following <= number + 1:
+            continue
+        found.extend(islice(lines_of(path), max(0, number + 1 - first), None))
+        if len(found) >= most:
+            break
+    return found[:most]
 
 
 class CheckpointLog:
