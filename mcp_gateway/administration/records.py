@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import anyio.to_thread
 
@@ -21,6 +22,16 @@ class PersonKeys(Protocol):
         ...
 
 
+class OldFiles(Protocol):
+    """Files of the audit that are to go; blocks on them, raises OSError or OperatorError."""
+
+    def declaration(self) -> Mapping[str, Any]:
+        """What has to stand in the audit before they go."""
+        ...
+
+    def remove(self) -> None: ...
+
+
 class Records(Part):
     _personal: PersonKeys
 
@@ -30,3 +41,9 @@ class Records(Part):
             raise OperatorError(f"say why, in 1 to {_MAX_REASON} characters", where="--reason")
         async with self._changes.around("audit.erased", actor, user=user, reason=reason):
             return await anyio.to_thread.run_sync(self._personal.erase, user)
+
+    async def audit_prune(self, files: OldFiles, *, actor: str) -> None:
+        """Remove old files of the audit; what went, and how the rest is still checked, is recorded first."""
+        declared = await anyio.to_thread.run_sync(files.declaration)
+        async with self._changes.around("audit.pruned", actor, **declared):
+            await anyio.to_thread.run_sync(files.remove)

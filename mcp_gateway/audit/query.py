@@ -177,6 +177,14 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
         yield rest
 
 
+def last_line(path: Path) -> bytes:
+    """The last whole line of a file; nothing when there is none."""
+    size = path.stat().st_size
+    torn = size > 0 and _read(path, size - 1, 1) != b"\n"
+    lines = _lines_backwards(path)
+    return next(islice(lines, 1 if torn else 0, None), b"")
+
+
 def _read(path: Path, start: int, count: int) -> bytes:
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
