@@ -59,8 +59,9 @@ fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists agains
 bench-relationships: .venv/.ready ## a million tuples, 100,000 tools: memory, CPU per question, beside a real OpenFGA
 	@$(BIN)/python -m bench.relationships
 
-soak: .venv/.ready ## 1,000 times kill -9 with calls in flight
-	KILL_ROUNDS=1000 $(BIN)/python -m pytest tests/e2e/test_kill.py $(PYTEST_ARGS)
+soak: .venv/.ready ## 100 times kill -9 with 200 calls in flight, 20 times SIGTERM under load; some 20 minutes
+	KILL_ROUNDS=100 KILL_CLIENTS=200 $(BIN)/python -m pytest -q -s tests/e2e/test_kill.py $(PYTEST_ARGS)
+	STOP_ROUNDS=20 STOP_CLIENTS=50 $(BIN)/python -m pytest -q -s tests/e2e/test_stopping.py $(PYTEST_ARGS)
 
 docs: .venv/.ready ## write the generated parts of the documentation anew
 	$(BIN)/python -m docs.generate

@@ -404,6 +404,21 @@ PROMISES: tuple[Promise, ...] = (
         "e2e/test_kill.py::test_no_acknowledged_call_is_lost_and_none_is_executed_without_an_intent",
     ),
     Promise(
+        "On a full disk nothing is called; with room again it goes on.",
+        "design 10: audit cannot be written",
+        "e2e/test_disk_faults.py::test_on_a_full_disk_nothing_is_called_and_with_room_again_it_goes_on",
+    ),
+    Promise(
+        "While the disk fails to sync no write is called; when it is well it goes on.",
+        "design 10: audit cannot be written",
+        "e2e/test_disk_faults.py::test_when_the_disk_fails_to_sync_no_write_is_called_and_when_it_is_well_it_goes_on",
+    ),
+    Promise(
+        "A gateway told to stop under load loses no acknowledged call.",
+        "design 10: failure behaviour",
+        "e2e/test_stopping.py::test_a_gateway_told_to_stop_under_load_loses_no_acknowledged_call",
+    ),
+    Promise(
         "Every page fits its window and keeps to our policy.",
         "README: the catalog page",
         "e2e/test_pages.py::test_every_page_fits_its_window_and_keeps_to_our_policy",
@@ -1325,6 +1340,21 @@ PROMISES: tuple[Promise, ...] = (
         "An erasure without a reason is refused.",
         "audit: erasure by key destruction",
         "flow/test_audit_erasure.py::test_an_erasure_without_a_reason_is_refused",
+    ),
+    Promise(
+        "What is older than the retention goes and the rest verifies.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_what_is_older_than_the_retention_goes_and_the_rest_verifies",
+    ),
+    Promise(
+        "A legal hold and a missing retention keep everything.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_a_legal_hold_and_a_missing_retention_keep_everything",
+    ),
+    Promise(
+        "Nothing goes before its checkpoint and its records are elsewhere.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_nothing_goes_before_its_checkpoint_and_its_records_are_elsewhere",
     ),
     Promise(
         "A client that sends half a request and leaves harms nobody.",
