@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import Mode
+from mcp_gateway.settings_checkpoints import CheckpointSettings
 from mcp_gateway.settings_metrics import MetricsSettings
 from mcp_gateway.settings_overload import OverloadSettings
 from mcp_gateway.settings_sinks import Sinks
@@ -221,6 +222,7 @@ class AuditSettings(_Strict):
         default="by_risk",
         description="`by_risk`: reads survive a killed process, writes a power cut; `host`: everything survives a power cut.",
     )
+    checkpoints: CheckpointSettings = CheckpointSettings()
     sinks: Sinks = Field(default=[], description="Where records are also kept; docs/audit-sinks.md.")
 
 

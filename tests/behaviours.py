@@ -1866,4 +1866,34 @@ PROMISES: tuple[Promise, ...] = (
         "N39, N172; MCP 2026-07-28 basic/index, trace context (SEP-414)",
         "flow/test_traces.py::test_a_call_is_one_tree_from_its_client_to_its_upstream",
     ),
+    Promise(
+        "The audit of a running gateway, and of the commands beside it, is covered by signed checkpoints and verifies.",
+        "proof: the record unbreakable; reference/security.md 4.3",
+        "flow/test_audit_proof.py::test_a_running_gateway_covers_its_records_and_those_of_commands",
+    ),
+    Promise(
+        "A past that was cut off here shows by the second place, to an auditor and to the gateway.",
+        "proof: the record unbreakable; reference/security.md 4.3",
+        "flow/test_audit_proof.py::test_a_past_that_was_cut_off_here_shows_by_the_second_place",
+    ),
+    Promise(
+        "Second places that are away are loud, hold up nothing and get every checkpoint in order.",
+        "proof: the record unbreakable",
+        "flow/test_audit_proof.py::test_second_places_that_are_away_are_loud_hold_up_nothing_and_get_everything_in_order",
+    ),
+    Promise(
+        "What a killed gateway wrote is covered by the next start's first checkpoint.",
+        "design 10: kill -9 at any time",
+        "flow/test_audit_proof.py::test_after_a_kill_the_next_start_covers_what_the_last_one_wrote",
+    ),
+    Promise(
+        "One record is proven to somebody who has only the proof and the key.",
+        "proof: inclusion proofs",
+        "flow/test_audit_proof.py::test_one_record_is_proven_to_somebody_who_has_only_the_key",
+    ),
+    Promise(
+        "A rotated key goes on from the one before, and either verifies.",
+        "proof: the record unbreakable",
+        "flow/test_audit_proof.py::test_a_rotated_key_goes_on_from_the_one_before",
+    ),
 )

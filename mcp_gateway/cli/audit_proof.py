@@ -161,6 +161,8 @@ def checkpoint(
 
 
 def _make(data_dir: DataDir) -> None:
+    if not SigningKeys(data_dir.keys).public():
+        raise OperatorError("there is no key to sign with", where=str(data_dir.keys), remedy="mcp-gateway audit key")
     keeper = Keeper(data_dir.audit, data_dir.keys)
     if not keeper.begin():
         raise OperatorError("a running gateway makes the checkpoints", where=str(data_dir.root), remedy="wait a moment")

@@ -19,6 +19,7 @@ from mcp_gateway import api, protocol
 from mcp_gateway.authorization import ungoverned
 from mcp_gateway.authserver import ALGORITHM, TOKEN_TYPE, AuthServer, RegisteredClient, routes
 from mcp_gateway.authserver import Sessions as LoginSessions
+from mcp_gateway.compose.checkpoints import last_checkpoint, run_checkpoints
 from mcp_gateway.compose.health import probes
 from mcp_gateway.compose.metrics import metrics
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
@@ -77,6 +78,7 @@ async def serve(settings: Settings, *, ready: Callable[[], None] = lambda: None)
             refused = exc
     if refused is not None:
         raise refused
+    await last_checkpoint(settings)
 
 
 async def _serve(made: Office, ready: Callable[[], None]) -> None:
@@ -103,6 +105,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(parking.run)
         tasks.start_soon(upkeep.run)
         tasks.start_soon(made.relationships.run, partial(_forget, made, streams))
+        tasks.start_soon(run_checkpoints, made)
         tasks.start_soon(run_sinks, made)
         tasks.start_soon(streams.run)
         if counting is not None:
