@@ -85,7 +85,7 @@ class Gateway:
         async with self.journal.entry(request, LIST_VERBS[kind], principal) as entry:
             listing = self.catalog.listing(request.endpoint, kind)
             visible = await self.authorization.visible(principal, listing.tools, now=time.time(), request=request)
-            entry.listed(visible.tools)
+            entry.listed(visible.tools, model=visible.model_id, revision=visible.revision)
             generation = (listing.generation, self.authorization.book.book_id)
             return Offer(kind, listing.tools, visible.ids, generation, self.authorization.depends)
 

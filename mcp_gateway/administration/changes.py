@@ -38,7 +38,8 @@ class Changes:
         try:
             async with self._database.write(actor) as transaction:
                 yield transaction
-                await self._journal.event(kind, actor, **named)
+                at = {"revision": transaction.revisions[-1]} if transaction.revisions else {}
+                await self._journal.event(kind, actor, **named, **at)
                 recorded = True
         except SQLAlchemyError as exc:
             if recorded:

@@ -23,6 +23,7 @@ import anyio
 from mcp_gateway.audit import record
 from mcp_gateway.audit.outcome import Ending, Outcome, of_answer, of_broken_call, of_refusal, questions
 from mcp_gateway.audit.record import Fields
+from mcp_gateway.audit.recorded import SealedFor, named_values
 from mcp_gateway.audit.writer import Writer
 from mcp_gateway.errors import AccessDenied, AuditUnavailable
 from mcp_gateway.model.call import Answer, Caller, Forward, Permit, Request
@@ -49,8 +50,10 @@ class Entry:
         "_intent",
         "_listed",
         "_named",
+        "_policy",
         "_principal",
         "_request",
+        "_seal",
         "_sent",
         "_verb",
         "_writer",
@@ -67,7 +70,10 @@ class Entry:
         arguments: Mapping[str, Any] | None,
         *,
         everything_durable: bool,
+        policy: str = "",
+        seal: SealedFor | None = None,
     ) -> None:
+        """`policy` tells which rules are in force; `seal` makes values of a user unreadable without that user's key."""
         self.tool: Tool | None = None
         self.decision: Decision | None = None
         self._writer = writer
@@ -76,6 +82,8 @@ class Entry:
         self._principal = principal
         self._arguments = arguments
         self._everything_durable = everything_durable
+        self._policy = policy
+        self._seal = seal
         self._named: Fields = {}
         self._listed: Fields | None = None
         self._intent = 0
@@ -89,9 +97,10 @@ class Entry:
         """Attributes worth keeping, by name; never a secret or an argument's value."""
         self._named.update((name, record.plain(value)) for name, value in named.items())
 
-    def listed(self, names: frozenset[str] | tuple[str, ...]) -> None:
-        """What a list showed, by count and digest."""
-        self._listed = {"count": len(names), "names": _names_digest(names)}
+    def listed(self, names: frozenset[str] | tuple[str, ...], *, model: str = "", revision: int = 0) -> None:
+        """What a list showed, by count and digest, and from which relationships."""
+        digest = _names_digest(names)
+        self._listed = {"count": len(names), "names": digest, "effect": "allow", "model": model, "revision": revision}
 
     def recorded(self, forward: Forward) -> Forward:
         """`forward`, but only after the intent is recorded at its level."""
@@ -151,6 +160,9 @@ class Entry:
         fields.update(record.about_tool(permit.tool))
         fields.update(record.about_decision(permit.decision))
         fields.update(record.about_arguments(permit.arguments))
+        fields["policy"] = self._policy
+        if permit.tool.record:
+            self._record_values(fields, permit.tool, permit.arguments)
         if self._named:
             fields["named"] = self._named
         self._intent = self._writer.write(fields)
@@ -160,7 +172,7 @@ class Entry:
             fields = self._outcome(self.tool, exc)
         elif self._listed is not None and exc is None:
             fields = record.asked("list", self._request, self._verb, self._principal)
-            fields.update(self._listed, outcome=Outcome.OK)
+            fields.update(self._listed, policy=self._policy, outcome=Outcome.OK)
         else:
             fields = self._decided(exc)
         if self._named:
@@ -172,6 +184,8 @@ class Entry:
         fields = record.outcome(self._request, self._verb, self._principal, tool, intent=self._intent)
         ending = self._ending(tool, exc)
         fields.update(outcome=ending.outcome, code=ending.code, sent=self._sent)
+        if self.decision is not None and self.decision.classification is not None:
+            fields["classification"] = self.decision.classification
         if self._sent:
             fields["upstream_us"] = (perf_counter_ns() - self._forwarded_at) // 1000
         if self._caller is not None and self._caller.asked:
@@ -179,6 +193,13 @@ class Entry:
         if self._answer is not None and ending.outcome is Outcome.ASKED:
             self._named["questions"] = questions(self._answer)
         return fields
+
+    def _record_values(self, fields: Fields, tool: Tool, arguments: Mapping[str, Any]) -> None:
+        """What the tool's policy names, unreadable without the user's key; nothing when values cannot be sealed."""
+        if self._seal is None:
+            return
+        seal = self._seal(self._principal.user)
+        fields["recorded"] = {pointer: seal(value) for pointer, value in named_values(tool.record, arguments)}
 
     def _ending(self, tool: Tool, exc: BaseException | None) -> Ending:
         if self._answer is not None:
@@ -198,6 +219,9 @@ class Entry:
             fields.update(record.about_decision(decision))
         if self._arguments is not None:
             fields.update(record.about_arguments(self._arguments))
+            if self.tool is not None and self.tool.record:
+                self._record_values(fields, self.tool, self._arguments)
+        fields["policy"] = self._policy
         ending = Ending(Outcome.OK) if exc is None else of_refusal(exc)
         if exc is not None:
             # What happened to the request, whatever the relationships said of it.

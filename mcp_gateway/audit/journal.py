@@ -55,6 +55,9 @@ class Journal:
         self._everything_durable = durability == "host"
         self._refusals = RefusalBudget()
         self._personal = personal
+        self._seal = None if personal is None else personal.sealed_for
+        self.policy: Callable[[], str] = _no_policy
+        """Names the rules in force; for the records of requests."""
 
     @property
     def writer_id(self) -> str:
@@ -90,7 +93,14 @@ class Journal:
     ) -> Entry:
         """`async with` it around one request; it ends with exactly one closing record."""
         return self.entries(
-            self._writer, request, verb, principal, arguments, everything_durable=self._everything_durable
+            self._writer,
+            request,
+            verb,
+            principal,
+            arguments,
+            everything_durable=self._everything_durable,
+            policy=self.policy(),
+            seal=self._seal,
         )
 
     async def event(self, kind: str, actor: str, **named: object) -> None:
@@ -98,7 +108,7 @@ class Journal:
         if kind in _REQUEST_KINDS:
             raise ValueError(f"{kind} is not a kind of event")
         told = named if self._personal is None else self._personal.of_event(actor, named)
-        self._writer.write({"kind": kind, "actor": actor, "named": record.plain(told)})
+        self._writer.write(record.event(kind, actor, told))
         await self._writer.durable()
 
     def refused(self, request_id: str, reason: str, **named: object) -> None:
@@ -124,3 +134,7 @@ class Journal:
             self._writer.write({"kind": "refused", "effect": "deny", "named": {"dropped": dropped}})
         except AuditUnavailable:
             self._refusals.dropped += dropped
+
+
+def _no_policy() -> str:
+    return ""

@@ -16,6 +16,7 @@ import json
 from collections.abc import Collection, Mapping, Set
 from functools import lru_cache
 from typing import Any, TypeAlias, cast
+from urllib.parse import unquote
 
 import orjson
 
@@ -38,6 +39,21 @@ _MAX_ITEMS = 100
 _TOO_LARGE = 2**63
 _HASH_START = b'{"hash":"'
 _HASH_END = len(_HASH_START) + 64
+
+_OF_THE_GATEWAY = (
+    "tool:",
+    "prompt:",
+    "resource:",
+    "server:",
+    "gateway:",
+    "agent:",
+    "user:",
+    "group:",
+    "role:",
+    "tenant:",
+)
+"""Types of objects that are not what arguments name."""
+_REFUSING = frozenset({"login.failed", "consent.denied", "token.replayed"})
 
 _KEPT_DECISIONS = 4_096
 _written: dict[int, tuple[Decision, Fields]] = {}
@@ -80,13 +96,14 @@ def parse(line: bytes) -> Record:
 
 
 def asked(kind: str, request: Request, verb: str, principal: Principal) -> Fields:
-    """Who asked for what, by which token."""
+    """Who asked for what, by which token, as part of which trace."""
     fields: Fields = {
         "kind": kind,
         "request": request.id,
         "verb": verb,
         "user": principal.user,
         "agent": principal.agent,
+        "client": client_of(principal.agent),
         "audience": principal.audience,
         "token": principal.token_id,
         "scope": _scope(principal.scopes),
@@ -96,7 +113,23 @@ def asked(kind: str, request: Request, verb: str, principal: Principal) -> Field
     }
     if principal.memberships:
         fields["memberships"] = [list(one) for one in principal.memberships]
+        if tenant := _tenant(principal.memberships):
+            fields["tenant"] = tenant
+    if request.trace is not None:
+        fields["trace"] = request.trace.id
     return fields
+
+
+@lru_cache(maxsize=4096)
+def client_of(agent: str) -> str:
+    """The OAuth client's own id, as its authorization server knows it; of a very long one its digest."""
+    return unquote(agent.partition("/")[2])
+
+
+@lru_cache(maxsize=256)
+def _tenant(memberships: tuple[tuple[str, str], ...]) -> str:
+    """What the token says; an issuer puts a user into one."""
+    return " ".join(object_ for _, object_ in memberships if object_.startswith("tenant:"))
 
 
 @lru_cache(maxsize=256)
@@ -129,6 +162,7 @@ def _about_decision(decision: Decision) -> Fields:
         "effect": "allow" if decision.allowed else "deny",
         "reasons": [{"code": reason.code, "evidence": reason.evidence} for reason in decision.reasons],
         "questions": [[check.subject, check.relation, check.object, yes] for check, yes in decision.answers.items()],
+        "resources": _resources(decision),
         "obligations": [obligation.name for obligation in decision.obligations],
         "model": decision.model_id,
         "revision": decision.revision,
@@ -150,6 +184,12 @@ def _about_decision(decision: Decision) -> Fields:
     return fields
 
 
+def _resources(decision: Decision) -> list[str]:
+    """Ids of what the arguments named, as far as relationships were asked of it."""
+    found = dict.fromkeys(check.object for check in decision.answers if not check.object.startswith(_OF_THE_GATEWAY))
+    return list(found)
+
+
 def about_arguments(arguments: Mapping[str, Any]) -> Fields:
     """Arguments by digest of their canonical JSON, so that a record proves but does not tell them."""
     try:
@@ -162,18 +202,45 @@ def about_arguments(arguments: Mapping[str, Any]) -> Fields:
 
 def outcome(request: Request, verb: str, principal: Principal, tool: Tool, *, intent: int) -> Fields:
     """Points back at the intent, which holds the decision; repeats what records are searched by."""
-    return {
+    fields: Fields = {
         "kind": "outcome",
         "intent": intent,
         "request": request.id,
         "verb": verb,
         "user": principal.user,
         "agent": principal.agent,
+        "client": client_of(principal.agent),
         "endpoint": request.endpoint,
         "tool": tool.id,
+        "digest": tool.digest,
         "risk": tool.risk,
         "effect": "allow",
     }
+    if request.trace is not None:
+        fields["trace"] = request.trace.id
+    return fields
+
+
+def event(kind: str, actor: str, named: Mapping[str, object]) -> Fields:
+    """What was not a request. Whoever and whatever it names stands where requests have it, so that one search finds both."""
+    told = dict(named)
+    fields: Fields = {"kind": kind, "actor": actor, "outcome": _event_outcome(kind)}
+    for name in ("user", "agent"):
+        if isinstance(found := told.get(name), str):
+            fields[name] = _bounded(found)
+    if isinstance(agent := fields.get("agent"), str):
+        fields["client"] = client_of(agent)
+    if kind.startswith(("token.", "consent.")):
+        fields.update(audience=plain(told.get("resource") or told.get("audience")), token=plain(told.get("token_id")))
+    if "revision" in told:
+        fields["revision"] = plain(told.pop("revision"))
+    return {**fields, "named": plain(told)}
+
+
+def _event_outcome(kind: str) -> str:
+    if kind in _REFUSING:
+        return "denied"
+    return "error" if kind.endswith(".failed") else "ok"
 
 
 def names_digest(names: Collection[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from mcp_gateway.audit.events import places, sentence_of
 from mcp_gateway.audit.record import Record
 
 _OUTCOMES = {
@@ -48,7 +49,19 @@ def _what(record: Record) -> str:
         case "refused":
             return _turned_away(record)
         case kind:
-            return f"{record.get('actor', 'somebody')} {kind}{_named(record)}"
+            return _event(str(kind), record)
+
+
+def _event(kind: str, record: Record) -> str:
+    said = sentence_of(kind)
+    named: Mapping[str, Any] = record.get("named") or {}
+    if said is None:
+        return f"{record.get('actor', 'somebody')} {kind}{_named(named)}"
+    told = {name: _value(name, value) for name, value in named.items() if value is not None}
+    # What a sentence names stands in the event, but for one that an older version wrote.
+    missing = dict.fromkeys(places(said), "somebody or something")
+    rest = {name: value for name, value in named.items() if name not in missing}
+    return said.format_map({**missing, **told, "actor": record.get("actor", "somebody")}) + _named(rest)
 
 
 def _use(record: Record) -> str:
@@ -80,7 +93,9 @@ def _ended(record: Record) -> str:
 
 def _took(record: Record) -> str:
     code = f", {record['code']}" if record.get("code") else ""
-    return f"{code} after {record.get('latency_us', 0) / 1000:.1f} ms"
+    upstream = record.get("upstream_us")
+    there = "" if upstream is None else f", {upstream / 1000:.1f} ms of it at the upstream"
+    return f"{code} after {record.get('latency_us', 0) / 1000:.1f} ms{there}"
 
 
 def _turned_away(record: Record) -> str:
@@ -88,11 +103,10 @@ def _turned_away(record: Record) -> str:
     dropped: Any = named.get("dropped")
     if dropped:
         return f"{dropped} more requests without a valid token were turned away"
-    return f"a request was turned away: {record.get('code')}{_named(record)}"
+    return f"a request was turned away: {record.get('code')}{_named(named)}"
 
 
-def _named(record: Record) -> str:
-    named: Mapping[str, Any] = record.get("named") or {}
+def _named(named: Mapping[str, Any]) -> str:
     return "".join(f" {name}={_value(name, value)}" for name, value in named.items() if value is not None)
 
 

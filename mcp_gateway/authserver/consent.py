@@ -85,7 +85,9 @@ class Consent:
         if ("approve" in form) == ("deny" in form):
             raise OAuthProblem("invalid_request", "Approve or deny.")
         if "deny" in form:
-            await self.journal.event("consent.denied", person.user, agent=client.agent, resource=wanted.resource)
+            await self.journal.event(
+                "consent.denied", person.user, agent=client.agent, client_name=client.name, resource=wanted.resource
+            )
             return _redirect(wanted.redirect_uri, issuer, error="access_denied", state=wanted.state)
         ticks = _ticks(form.get("grant", []), await self._offered(person, wanted))
         code = await self._approve(client, wanted, person, ticks)
@@ -128,6 +130,7 @@ class Consent:
             "consent.approved",
             person.user,
             agent=client.agent,
+            client_name=client.name,
             resource=wanted.resource,
             scope=wanted.scope,
             ticks={server: str(risk) for server, risk in sorted(ticks.items())},

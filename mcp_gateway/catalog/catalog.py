@@ -194,4 +194,5 @@ def tool_of(row: ToolRow, upstream: Upstream) -> Tool:
         mode=policy.mode,
         mapping=mapping_digest(policy.resources),
         kind=row.kind,
+        record=policy.record,
     )

@@ -17,7 +17,7 @@ from typing import Annotated, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mcp_gateway.catalog import templates
-from mcp_gateway.catalog.mapping import ResourceEntry, pointers
+from mcp_gateway.catalog.mapping import Pointer, ResourceEntry, pointers
 from mcp_gateway.catalog.uris import MAX_URI, uri_finding
 from mcp_gateway.model.tool import Mode, Risk
 
@@ -32,6 +32,9 @@ class ItemEntry(BaseModel):
     resources: list[ResourceEntry] = []
     requestable: bool | None = Field(default=None, description="overrides the entry's")
     mode: Mode | None = Field(default=None, description="enforce or observe; overrides the entry's")
+    record: list[Pointer] = Field(
+        default=[], max_length=16, description="JSON Pointers to arguments whose values the audit keeps, sealed"
+    )
 
 
 def _fitting(entries: Mapping[str, ItemEntry]) -> Mapping[str, ItemEntry]:

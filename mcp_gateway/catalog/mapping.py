@@ -11,7 +11,7 @@ What the arguments of a call then name is not decided here.
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from mcp_gateway.model.tool import Normalisation, ResourceRule, Risk
 
 _POINTER = r"^(/([^/~{}\x00-\x1f\x7f]|~[01])*)+$"
+Pointer: TypeAlias = Annotated[str, Field(pattern=_POINTER, max_length=200)]
+"""A JSON Pointer (RFC 6901) to one value."""
 _PART = re.compile(r"\{([^{}]*)\}")
 _ID = "{id}"
 _MAX_STARS = 3

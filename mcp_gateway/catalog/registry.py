@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_gateway import yaml_lines
 from mcp_gateway.catalog.entries import ItemEntry, Prompts, Resources
-from mcp_gateway.catalog.mapping import ResourceEntry, rule_of
+from mcp_gateway.catalog.mapping import Pointer, ResourceEntry, rule_of
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.model.tool import (
     HttpTransport,
@@ -83,6 +83,9 @@ class ToolEntry(_Strict):
     resources: list[ResourceEntry] = []
     requestable: bool | None = Field(default=None, description="overrides the entry's")
     mode: Mode | None = Field(default=None, description="enforce or observe; overrides the entry's")
+    record: list[Pointer] = Field(
+        default=[], max_length=16, description="JSON Pointers to arguments whose values the audit keeps, sealed"
+    )
 
 
 class UpstreamEntry(_Strict):
@@ -167,7 +170,7 @@ def upstream_of(entry: UpstreamEntry, *, folder: Path = Path()) -> Upstream:
 def _policy(tool: ToolEntry | ItemEntry, entry: UpstreamEntry) -> ToolPolicy:
     requestable = entry.requestable if tool.requestable is None else tool.requestable
     resources = tuple(rule_of(resource, tool.risk) for resource in tool.resources)
-    return ToolPolicy(tool.risk, resources, requestable, tool.mode or entry.mode)
+    return ToolPolicy(tool.risk, resources, requestable, tool.mode or entry.mode, tuple(tool.record))
 
 
 def _transport(entry: HttpEntry | SseEntry | OpenApiEntry | StdioEntry, folder: Path) -> HttpTransport | StdioTransport:

@@ -120,6 +120,7 @@ def _office(
     vocabulary = Vocabulary(policies(settings.policies, ()))
     book = rules(settings, vocabulary.model, ())
     authorization = rooms(settings.traces).authorization(relationships.of(vocabulary.model), book=book)
+    journal.policy = lambda: authorization.book.book_id
     catalog = Catalog(database)
     review = Review(database, upstreams.list_tools, _lint)
     users = Users(data_dir.users)

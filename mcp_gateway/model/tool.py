@@ -106,6 +106,8 @@ class Tool:
     mapping: str = ""
     """Digest of `resources`, for the audit; empty when there are none."""
     kind: Kind = Kind.TOOL
+    record: tuple[str, ...] = ()
+    """JSON Pointers to arguments whose values the audit keeps, sealed for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class ToolPolicy:
     requestable: bool = False
     """People who lack only access or a grant may know of it and ask."""
     mode: Mode | None = None
+    record: tuple[str, ...] = ()
+    """JSON Pointers to arguments whose values the audit keeps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class Transaction:
     now: float
     tuples_changed: list[int] = field(default_factory=list[int])
     """Revisions of the changes of tuples it made."""
+    revisions: list[int] = field(default_factory=list[int])
+    """Of every change it made."""
 
     async def changed(self, kind: str, payload: Mapping[str, Any]) -> int:
         """Append to the changelog; returns the revision this change commits as."""
@@ -56,6 +58,7 @@ class Transaction:
             )
         )
         revision = int(str(result.lastrowid))
+        self.revisions.append(revision)
         if kind in TUPLE_KINDS:
             self.tuples_changed.append(revision)
         return revision

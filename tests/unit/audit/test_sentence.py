@@ -76,7 +76,8 @@ def test_a_terminal_is_not_given_what_it_would_obey() -> None:
 def test_moments_and_lists_in_a_record_read_as_such() -> None:
     named = {"on": ["reader server:a", "reader server:b"], "ticks": {"a": "read"}, "expires_at": 86_400.5}
     said = sentence({"kind": "grant.added", "actor": "os:ana", "at": 0, "named": named})
-    assert said.endswith("grant.added on=reader server:a,reader server:b ticks=a:read expires_at=1970-01-02 00:00:00Z")
+    assert "os:ana granted somebody or something reader server:a,reader server:b for" in said
+    assert said.endswith(" ticks=a:read expires_at=1970-01-02 00:00:00Z")
 
 
 def test_what_was_only_observed_is_told_beside_what_happened() -> None:

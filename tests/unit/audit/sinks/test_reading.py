@@ -19,7 +19,7 @@ from mcp_gateway.audit.sinks.position import (
     store,
     turn,
 )
-from mcp_gateway.audit.sinks.reading import Batch, Gap, Reader, behind
+from mcp_gateway.audit.sinks.reading import Batch, Reader, behind
 from tests.unit.audit.sinks.records import Hand
 
 
