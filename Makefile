@@ -56,6 +56,9 @@ bench-overload: .venv/.ready ## ten times what the gateway can do: who is refuse
 fuzz-relationships: .venv/.ready ## 50,000 random checks and 10,000 lists against the real OpenFGA evaluator
 	@$(BIN)/python -m tests.fuzz
 
+bench-audit: .venv/.ready ## a million records: written, covered by checkpoints, verified, one proven; some 2 GB of disk
+	@$(BIN)/python -m bench.audit
+
 bench-relationships: .venv/.ready ## a million tuples, 100,000 tools: memory, CPU per question, beside a real OpenFGA
 	@$(BIN)/python -m bench.relationships
 
@@ -77,4 +80,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams bench-overload fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams bench-audit bench-overload fuzz-relationships soak docs lock clean help
