@@ -128,6 +128,7 @@ def test_the_commands_are_these() -> None:
         *(
             f"audit {verb}"
             for verb in (
+                "sinks",
                 "export",
                 "erase",
                 "search",
