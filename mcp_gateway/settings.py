@@ -20,6 +20,7 @@ from mcp_gateway.model.tool import Mode
 from mcp_gateway.settings_checkpoints import CheckpointSettings
 from mcp_gateway.settings_metrics import MetricsSettings
 from mcp_gateway.settings_overload import OverloadSettings
+from mcp_gateway.settings_retention import RetentionSettings
 from mcp_gateway.settings_sinks import Sinks
 from mcp_gateway.settings_traces import TraceSettings
 
@@ -217,7 +218,7 @@ Relationships: TypeAlias = Annotated[
 ]
 
 
-class AuditSettings(_Strict):
+class AuditSettings(RetentionSettings):
     durability: Literal["by_risk", "host"] = Field(
         default="by_risk",
         description="`by_risk`: reads survive a killed process, writes a power cut; `host`: everything survives a power cut.",

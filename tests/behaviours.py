@@ -1342,6 +1342,26 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_audit_erasure.py::test_an_erasure_without_a_reason_is_refused",
     ),
     Promise(
+        "An export is verified, searched and judged anew as what it was taken from.",
+        "docs/audit-format.md: export",
+        "flow/test_policy_changes.py::test_an_export_is_judged_anew_as_what_it_was_taken_from",
+    ),
+    Promise(
+        "What is older than the retention goes and the rest verifies.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_what_is_older_than_the_retention_goes_and_the_rest_verifies",
+    ),
+    Promise(
+        "A legal hold and a missing retention keep everything.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_a_legal_hold_and_a_missing_retention_keep_everything",
+    ),
+    Promise(
+        "Nothing goes before its checkpoint and its records are elsewhere.",
+        "docs/audit-format.md: what was removed under retention",
+        "flow/test_audit_retention.py::test_nothing_goes_before_its_checkpoint_and_its_records_are_elsewhere",
+    ),
+    Promise(
         "What is older than the retention goes and the rest verifies.",
         "docs/audit-format.md: what was removed under retention",
         "flow/test_audit_retention.py::test_what_is_older_than_the_retention_goes_and_the_rest_verifies",

@@ -12,7 +12,16 @@ import typer
 
 from mcp_gateway.audit import Record, Trail, Wanted, sentence
 from mcp_gateway.audit.erasure import Personal
-from mcp_gateway.cli import arguments, audit_erase, audit_export, audit_proof, audit_search, audit_sinks
+from mcp_gateway.cli import (
+    arguments,
+    audit_erase,
+    audit_export,
+    audit_proof,
+    audit_prune,
+    audit_replay,
+    audit_search,
+    audit_sinks,
+)
 from mcp_gateway.cli.desk import Front, plain_command
 from mcp_gateway.cli.terminal import Terminal
 from mcp_gateway.errors import OperatorError
@@ -21,6 +30,8 @@ from mcp_gateway.storage.data_dir import DataDir
 app = typer.Typer(help="Read what happened.", no_args_is_help=True)
 audit_erase.register(app)
 audit_export.register(app)
+audit_prune.register(app)
+audit_replay.register(app)
 audit_search.register(app)
 audit_proof.register(app)
 audit_sinks.register(app)

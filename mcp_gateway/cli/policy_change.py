@@ -27,7 +27,7 @@ SinceOption: TypeAlias = Annotated[
     str | None, typer.Option("--since", help="7d, 12h, or an ISO 8601 moment; default: everything.")
 ]
 LimitOption: TypeAlias = Annotated[int, typer.Option("--limit", min=1, help="The newest records to look at.")]
-_RECORDS = 100_000
+RECORDS = 100_000
 _NOTHING_NEW = "nothing else to compare with"
 
 
@@ -43,7 +43,7 @@ async def diff(
     registry: RegistryOption = None,
     since: SinceOption = None,
     audit: AuditOption = None,
-    limit: LimitOption = _RECORDS,
+    limit: LimitOption = RECORDS,
 ) -> None:
     """Judge recorded decisions by changed policy: every flip is named, and what the record cannot tell is not guessed."""
     from mcp_gateway.policy.diff import compare
@@ -78,7 +78,7 @@ async def plan(
     at = time.time()
     _, rows = await all_tuples(office.database)
     with desk.terminal.busy("looking at the lists"):
-        seen = _records(desk, since, None, _RECORDS)
+        seen = _records(desk, since, None, RECORDS)
         seats, cut = await seats_of(seen, rows, then.model, at=at, limit=limit)
         found = await planned(office.database, await tool_rows(office.database), seats, now=now, then=then, at=at)
     if cut:
@@ -89,7 +89,7 @@ async def plan(
 
 
 async def observed(
-    desk: Desk, since: SinceOption = None, audit: AuditOption = None, limit: LimitOption = _RECORDS
+    desk: Desk, since: SinceOption = None, audit: AuditOption = None, limit: LimitOption = RECORDS
 ) -> None:
     """List what was let through only because it is observed, so that it can be enforced."""
     from mcp_gateway.policy.observed import observed as counted

@@ -107,6 +107,28 @@ async def test_the_policy_in_force_differs_from_nothing_it_decided(gateway: Inst
 
 
 @pytest.mark.usefixtures("called")
+async def test_an_export_is_judged_anew_as_what_it_was_taken_from(gateway: Installation, tmp_path: Path) -> None:
+    stricter = changed(gateway, tmp_path, "policies", "mode: observe", "mode: enforce")
+    file, folder, part = tmp_path / "all.jsonl", tmp_path / "all", tmp_path / "part.jsonl"
+    told = gateway.json("audit", "export", "-o", str(file))
+    gateway.json("audit", "export", "-o", f"{folder}/")
+    gateway.json("audit", "export", "-o", str(part), "--user", "mira", "--kind", "intent")
+    assert told["verifiable"] == "whole"
+    for export in (file, folder, part):
+        gateway.cli("audit", "verify", str(export))
+    lived = gateway.json("policy", "diff", "--policy", stricter)
+    assert lived["flips"]
+    for export in (file, folder):
+        replayed = gateway.json("audit", "replay", "--policy", stricter, str(export))
+        assert (replayed["flips"], replayed["undecidable"]) == (lived["flips"], lived["undecidable"])
+        assert replayed["totals"]["decisions"] == lived["totals"]["decisions"]
+    of_part = gateway.json("audit", "replay", "--policy", stricter, str(part))
+    assert of_part["flips"] == [flip for flip in lived["flips"] if flip["user"] == "user:local/mira"]
+    found = gateway.json("audit", "search", "not-392", "--user", "mira", "--kind", "intent")
+    assert {record["request"] for record in found} >= {flip["request"] for flip in lived["flips"]}
+
+
+@pytest.mark.usefixtures("called")
 async def test_a_plan_says_whose_lists_would_change_and_reload_makes_it_so(
     gateway: Installation, client: ModernClient, tmp_path: Path
 ) -> None:

@@ -132,6 +132,8 @@ def test_the_commands_are_these() -> None:
                 "export",
                 "erase",
                 "search",
+                "replay",
+                "prune",
             )
         ),
     }
