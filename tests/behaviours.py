@@ -1916,4 +1916,79 @@ PROMISES: tuple[Promise, ...] = (
         "proof: the record unbreakable",
         "flow/test_audit_proof.py::test_a_rotated_key_goes_on_from_the_one_before",
     ),
+    Promise(
+        "Quiet traffic fires no alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_quiet_traffic_fires_no_alert",
+    ),
+    Promise(
+        "Many denials fire the deny alerts.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_many_denials_fire_the_deny_alerts",
+    ),
+    Promise(
+        "Denials that are usual fire no alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_denials_that_are_usual_fire_no_alert",
+    ),
+    Promise(
+        "Many registrations fire the registration alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_many_registrations_fire_the_registration_alert",
+    ),
+    Promise(
+        "Many wrong passwords fire the sign in alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_many_wrong_passwords_fire_the_sign_in_alert",
+    ),
+    Promise(
+        "Many bad tokens fire the token alert though the audit does not tell each.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_many_bad_tokens_fire_the_token_alert_though_the_audit_does_not_tell_each",
+    ),
+    Promise(
+        "A new grant fires whoever gives it.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_new_grant_fires_whoever_gives_it",
+    ),
+    Promise(
+        "The first use of a destructive tool fires two alerts and its second use one.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_the_first_use_of_a_destructive_tool_fires_two_alerts_and_its_second_use_one",
+    ),
+    Promise(
+        "A first use stays known over a restart and in another process.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_first_use_stays_known_over_a_restart_and_in_another_process",
+    ),
+    Promise(
+        "Far more calls than ever fire the volume alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_far_more_calls_than_ever_fire_the_volume_alert",
+    ),
+    Promise(
+        "An audit that is deleted fires the audit alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_an_audit_that_is_deleted_fires_the_audit_alert",
+    ),
+    Promise(
+        "A process that stands still fires the lag alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_process_that_stands_still_fires_the_lag_alert",
+    ),
+    Promise(
+        "A backend that is slow or silent and a server that is gone fire their alerts.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_backend_that_is_slow_or_silent_and_a_server_that_is_gone_fire_their_alerts",
+    ),
+    Promise(
+        "A copy that hears nothing and a gateway that is gone fire their alerts.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_copy_that_hears_nothing_and_a_gateway_that_is_gone_fire_their_alerts",
+    ),
+    Promise(
+        "Every alert was fired.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_every_alert_was_fired",
+    ),
 )

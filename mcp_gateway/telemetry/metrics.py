@@ -6,6 +6,7 @@ have many values has a bound: beyond it everything is counted as `other`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote
@@ -51,7 +52,7 @@ class ToolCounts:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.ended: dict[tuple[str, str, str | None, str | None], int] = {}
+        self.ended: defaultdict[tuple[str, str, str, str | None], int] = defaultdict(int)
         """By verb, risk, outcome and code."""
         self.gateway = Histogram(GATEWAY_BOUNDS)
         self.upstream = Histogram(UPSTREAM_BOUNDS)
@@ -74,9 +75,10 @@ class Tally:
         self.uses: dict[tuple[str, str], int] = {}
         self.other_uses = 0
         self.by_risk: dict[str, int] = {risk.value: 0 for risk in Risk}
-        self.decisions: dict[tuple[str, str], int] = {("allow", "access.allowed"): 0}
         # A counter that begins at its first event hides that event from whoever looks for a rise.
-        self.decisions.update((("deny", code), 0) for code in REASONS if code.partition(".")[0] in _DENYING)
+        self.allowed = defaultdict[str, int](int, {"access.allowed": 0})
+        self.denied = defaultdict[str, int](int, {code: 0 for code in REASONS if code.partition(".")[0] in _DENYING})
+        """Decisions by reason."""
         self.lists: dict[str, ListCounts] = {}
         self.refused: dict[str, int] = {code: 0 for code in REASONS if code.startswith("token.")}
         self.records: dict[str, int] = dict.fromkeys(sorted(_REQUEST_KINDS), 0)
@@ -90,20 +92,30 @@ class Tally:
     def observe(self, record: Record) -> None:
         """One record that was just written. Never raises: what it cannot read is counted as that."""
         try:
-            self._count(record)
-        except (KeyError, TypeError, ValueError, AttributeError):
+            kind = record["kind"]
+            self.records[kind] += 1
+            # A call that left has one of each, so these two are what counting costs a call.
+            if kind == "outcome":
+                self._ended(record)
+            elif kind == "intent":
+                self._left(record)
+            else:
+                self._count(kind, record)
+        except KeyError:
+            self._first_of_its_kind(record)
+        except (TypeError, ValueError, AttributeError):
             self.unread += 1
 
-    def _count(self, record: Record) -> None:
-        kind = record["kind"]
-        records = self.records
-        if kind in records or len(records) < MAX_KINDS:
-            records[kind] = records.get(kind, 0) + 1
-        if kind == "outcome":
-            self._ended(record)
-        elif kind == "intent":
-            self._left(record)
-        elif kind == "decision":
+    def _first_of_its_kind(self, record: Record) -> None:
+        kind: object = record.get("kind")
+        if not isinstance(kind, str) or kind in self.records or len(self.records) >= MAX_KINDS:
+            self.unread += 1
+        else:
+            self.records[kind] = 0
+            self.observe(record)
+
+    def _count(self, kind: str, record: Record) -> None:
+        if kind == "decision":
             self._refused(record)
         elif kind == "list":
             self._listed(record)
@@ -122,11 +134,10 @@ class Tally:
                 self.registrations[kind if kind in self.registrations else OTHER] += 1
 
     def _left(self, record: Record) -> None:
-        tool, risk = record["tool"], record["risk"]
-        decided = ("allow", record["reasons"][0]["code"] if record["reasons"] else UNKNOWN)
-        self.decisions[decided] = self.decisions.get(decided, 0) + 1
+        risk, reasons = record["risk"], record["reasons"]
+        self.allowed[reasons[0]["code"] if reasons else UNKNOWN] += 1
         self.by_risk[risk] += 1
-        use = (record["agent"], tool)
+        use = (record["agent"], record["tool"])
         uses = self.uses
         if use in uses:
             uses[use] += 1
@@ -141,23 +152,25 @@ class Tally:
             self.other_uses += 1
 
     def _ended(self, record: Record) -> None:
-        counts = self.tools.get(record["tool"]) or self._counts(record["tool"])
-        ended = (record["verb"], record["risk"], record["outcome"], record["code"])
-        counts.ended[ended] = counts.ended.get(ended, 0) + 1
-        upstream = record.get("upstream_us", 0)
-        counts.gateway.add(record["latency_us"] - upstream)
+        tool = record["tool"]
+        tools = self.tools
+        counts = tools[tool] if tool in tools else self._counts(tool)
+        counts.ended[record["verb"], record["risk"], record["outcome"], record["code"]] += 1
+        took = record["latency_us"]
         if record["sent"]:
+            upstream = record["upstream_us"]
             counts.upstream.add(upstream)
+            took -= upstream
+        counts.gateway.add(took)
 
     def _refused(self, record: Record) -> None:
         """It did not leave: denied, refused by a guard, or not decidable."""
         tool = record.get("tool")
         counts = self.tools.get(tool) or self._counts(tool)
-        ended = (record["verb"], record.get("risk", UNKNOWN), record["outcome"], record["code"])
-        counts.ended[ended] = counts.ended.get(ended, 0) + 1
+        counts.ended[record["verb"], record.get("risk", UNKNOWN), record["outcome"], record["code"]] += 1
         counts.gateway.add(record["latency_us"])
-        decided = (record.get("effect", "allow"), denial(record))
-        self.decisions[decided] = self.decisions.get(decided, 0) + 1
+        decisions = self.allowed if record.get("effect") == "allow" else self.denied
+        decisions[denial(record)] += 1
 
     def _counts(self, tool: str | None) -> ToolCounts:
         if len(self.tools) >= MAX_TOOLS:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 
 from mcp_gateway.telemetry.metrics import OTHER, Tally, place, reason
 from mcp_gateway.telemetry.metrics_histogram import MICROSECONDS, Histogram
@@ -43,51 +42,50 @@ class Page:
         PlatformCollector(registry=self._machine)
 
     def render(self, readings: Sequence[Reading]) -> bytes:
-        return generate_latest(_Made([*self._families(readings)])) + generate_latest(self._machine)
-
-    def _families(self, readings: Sequence[Reading]) -> Iterator[Metric]:
         by_name: dict[str, list[Reading]] = {name: [] for name in METRICS}
         for read in (*counted(self._tally), *readings):
             by_name[read.name].append(read)
-        for name, found in by_name.items():
-            if found:
-                yield self._family(name, found)
+        lines = (line for name, found in by_name.items() if found for line in self._family(name, found))
+        return "".join(lines).encode() + generate_latest(self._machine)
 
-    def _family(self, name: str, found: Iterable[Reading]) -> Metric:
-        described = METRICS[name]
-        full = PREFIX + name
-        family = Metric(full.removesuffix("_total"), described.meaning, described.type)
+    def _family(self, name: str, found: Iterable[Reading]) -> Iterator[str]:
+        # By hand: a histogram has a dozen lines with the same labels, which the library would escape a dozen times.
+        described, full = METRICS[name], PREFIX + name
+        yield f"# HELP {full} {described.meaning}\n# TYPE {full} {described.type}\n"
         for read in found:
-            labels = {PROCESS: self._process, **dict(zip(described.labels, read.labels, strict=True))}
+            own = zip(described.labels, read.labels, strict=True)
+            labels = "".join(f',{label}="{_escaped(text)}"' for label, text in own)
+            labels = f'{PROCESS}="{_escaped(self._process)}"{labels}'
             if isinstance(read.value, Histogram):
-                _add_histogram(family, full, labels, read.value, read.scale)
+                yield from _of_histogram(full, labels, read.value, read.scale)
             else:
-                family.add_sample(full, labels, float(read.value))
-        return family
+                yield f"{full}{{{labels}}} {_number(read.value)}\n"
 
 
-class _Made(Collector):
-    def __init__(self, families: Sequence[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-def _add_histogram(family: Metric, name: str, labels: Mapping[str, str], value: Histogram, scale: float) -> None:
+def _of_histogram(name: str, labels: str, value: Histogram, scale: float) -> Iterator[str]:
     seen = 0
     for bound, seen in value.buckets(scale):
-        family.add_sample(name + "_bucket", {**labels, "le": bound}, seen)
-    family.add_sample(name + "_count", dict(labels), seen)
-    family.add_sample(name + "_sum", dict(labels), value.total * scale)
+        yield f'{name}_bucket{{{labels},le="{bound}"}} {seen}\n'
+    yield f"{name}_count{{{labels}}} {seen}\n{name}_sum{{{labels}}} {_number(value.total * scale)}\n"
+
+
+def _number(value: float) -> str:
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(float(value))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def counted(tally: Tally) -> Iterator[Reading]:
     """Everything in `tally`."""
     yield from _of_tools(tally)
     yield from _of_uses(tally)
-    for (effect, code), number in list(tally.decisions.items()):
-        yield Reading("decisions_total", number, (effect, code))
+    for effect, decisions in (("allow", tally.allowed), ("deny", tally.denied)):
+        for code, number in list(decisions.items()):
+            yield Reading("decisions_total", number, (effect, code))
     for verb, counts in list(tally.lists.items()):
         yield Reading("lists_total", sum(counts.took.counts), (verb,))
         yield Reading("list_seconds", counts.took, (verb,))
