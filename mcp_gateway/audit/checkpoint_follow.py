@@ -5,8 +5,10 @@ Each record must name the hash of the one before; whether its own hash is right 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +20,8 @@ from mcp_gateway.audit.segments import SUFFIX, has_ended
 
 _CHUNK_BYTES = 128 * 1024
 """About a tenth of a millisecond of work; then the thread lets others run."""
+
+_sha256 = hashlib.sha256
 
 _PRUNED_MARK = b'"kind":"audit.pruned"'
 _KIND_AT = 75
@@ -116,13 +120,38 @@ class Follower:
             whole, end, rest = (rest + chunk).rpartition(b"\n")
             if not end:
                 continue
-            for line in whole.split(b"\n"):
-                self._add(line, landmarks, notice)
-                self._offset += len(line) + 1
+            lines = whole.split(b"\n")
+            if not self._add_all(lines, landmarks, whole):
+                for line in lines:
+                    self._add(line, landmarks, notice)
+                    self._offset += len(line) + 1
+            else:
+                self._offset += len(whole) + 1
             any_taken = True
             # Gives the interpreter to those who answer calls.
             time.sleep(0.0005)
         return any_taken
+
+    def _add_all(self, lines: list[bytes], landmarks: Landmarks, whole: bytes) -> bool:
+        """The usual case, a chunk at a time: a fifth of the work of `_add`. False when it is not the usual case."""
+        heads = [line[9:73] for line in lines]
+        last = self._tree.size + len(lines)
+        place = b'"writer":"%s","seq":%d,"prev":"' % (self.writer.encode(), last)
+        if (
+            [line[-66:-2] for line in lines] != [self._head.encode(), *heads[:-1]]
+            or lines[-1][-66 - len(place) : -66] != place
+            or not lines[-1].startswith(b'{"hash":"')
+            or _PRUNED_MARK in whole
+            or any(self._tree.size < seq <= last for seq in landmarks)
+        ):
+            return False
+        try:
+            leaves = [_sha256(b"\x00" + unhexlify(head)).digest() for head in heads]
+        except ValueError:
+            return False
+        self._tree.extend(leaves)
+        self._head = heads[-1].decode("ascii")
+        return True
 
     def _add(self, line: bytes, landmarks: Landmarks, notice: Notice) -> None:
         seq = self._tree.size + 1

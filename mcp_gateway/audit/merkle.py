@@ -41,6 +41,19 @@ class Frontier:
         peaks.append(hashed)
         self.size += 1
 
+    def extend(self, leaves: list[bytes]) -> None:
+        """`add` for many, row by row, which is half as dear."""
+        peaks, lower, below, row = self.peaks, list[bytes](), self.size, list(leaves)
+        while row:
+            if below & 1:
+                row.insert(0, peaks.pop())
+            if len(row) & 1:
+                lower.append(row.pop())
+            row = [_sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
+            below >>= 1
+        peaks.extend(reversed(lower))
+        self.size += len(leaves)
+
     def root(self) -> bytes:
         if not self.peaks:
             return EMPTY

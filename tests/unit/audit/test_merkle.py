@@ -43,6 +43,14 @@ def test_a_growing_tree_has_the_defined_root_at_every_size() -> None:
         assert tree.root() == defined_root(leaves[:size])
 
 
+@given(parts=st.lists(st.integers(0, 20), max_size=6))
+def test_leaves_added_together_make_the_same_tree_as_one_by_one(parts: list[int]) -> None:
+    leaves, tree = some_leaves(sum(parts)), Frontier()
+    for count in parts:
+        tree.extend(leaves[tree.size : tree.size + count])
+    assert (tree.size, tree.peaks) == (len(leaves), grown(leaves).peaks)
+
+
 def test_a_leaf_is_no_node() -> None:
     assert leaf_hash(b"x") == hashlib.sha256(b"\x00x").digest()
 
