@@ -84,7 +84,7 @@ class Run:
         if not _is_result(whole):
             self.failed += 1
             self.first_failure = self.first_failure or whole[:400].decode("utf-8", "replace")
-        elif self.measure_from <= now < self.end:
+        elif self.measure_from <= (now if self.closed_loop else since) < self.end:
             self.latencies.append(now - since)
         if self.closed_loop:
             connection.send(now) if now < self.end else self.leave()

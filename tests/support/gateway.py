@@ -83,14 +83,14 @@ class Installation:
         with running([*prefix, *self._serve], ready=listening(self.port), seconds=_READY_SECONDS) as process:
             yield process
 
-    def wait_for_tools(self, server: str, *, count: int) -> None:
+    def wait_for_tools(self, server: str, *, count: int, seconds: float = _READY_SECONDS) -> None:
         """Until `count` tools of `server` are approved."""
 
         def enough() -> bool:
             shown = json.loads(self.cli("server", "show", server, "--json"))
             return sum(tool["state"] == "approved" for tool in shown["tools"]) >= count
 
-        wait_until(enough, seconds=_READY_SECONDS, what=f"{count} tools of {server}")
+        wait_until(enough, seconds=seconds, what=f"{count} tools of {server}")
 
 
 def install(folder: Path, *, registry: Mapping[str, str], **settings: Any) -> Installation:

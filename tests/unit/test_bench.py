@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
+from bench import machine, report
 from bench.load import ID_PLACE
-from bench.measure import Cell, Unusable, cell, median
-from bench.targets import Target, upstream
+from bench.measure import Cell, Unusable, cell, cpu_seconds, median
+from bench.targets import Target, gateway, upstream
 
 
 @pytest.fixture(scope="module", params=["bare", "sdk"])
@@ -47,3 +51,26 @@ def test_the_request_leaves_a_place_for_its_number(target: Target) -> None:
 def test_the_median_is_taken_field_by_field() -> None:
     cells = [Cell(1, 30, 5, 9), Cell(2, 10, 4, 8), Cell(3, 20, 6, 7)]
     assert median(cells) == Cell(2, 20, 5, 8)
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    """One slow hour of the machine is in both halves of a pair."""
+    upper = [Cell(20, 1, 1, 1), Cell(200, 1, 1, 1), Cell(30, 1, 1, 1)]
+    lower = [Cell(10, 1, 1, 1), Cell(100, 1, 1, 1), Cell(10, 1, 1, 1)]
+    assert report.ratio(upper, lower) == 2
+
+
+def test_processor_time_is_read_from_the_process_itself() -> None:
+    before = cpu_seconds(os.getpid())
+    machine.calibration_us()
+    assert cpu_seconds(os.getpid()) > before
+
+
+def test_a_gateway_before_servers_of_both_eras_is_measured(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        kinds = ("bare-events", "legacy", "legacy-events")
+        servers = {kind: (stack.enter_context(upstream(kind, tools=5)), 5) for kind in kinds}
+        made = stack.enter_context(gateway(tmp_path / "gateway", servers, module="bench.ungoverned"))
+        for target in made.values():
+            signed_in = target.signed_in()
+            assert cell(signed_in, signed_in.call(), connections=2, seconds=0.3).per_second > 0
