@@ -68,6 +68,7 @@ class Following:
         self._pace = pace or Pace()
         self._clock = clock
         self._state = State()
+        self._stored = State()
         self._stored_at = 0.0
         self._most = MOST_RECORDS
         self._is_behind = False
@@ -91,7 +92,7 @@ class Following:
         with turn(self._folder, self.name) as ours:
             if not ours:
                 return
-            self._state = load(self._folder, self.name)
+            self._state = self._stored = load(self._folder, self.name)
             try:
                 while True:
                     await self._once()
@@ -110,7 +111,7 @@ class Following:
                 await anyio.sleep(_BREATH_SECONDS)
             return
         self._state = replace(self._state, places=batch.after)
-        await self._stored(now=self._stored_at > 0 and batch.after != places)
+        await self._keep(now=False)
         await self._caught_up()
         await anyio.sleep(self._pace.look)
 
@@ -152,7 +153,7 @@ class Following:
         self._state = replace(
             self._state, error=str(failure), error_at=self._clock(), failures=self._state.failures + 1
         )
-        await self._stored(now=True)
+        await self._keep(now=True)
         await self._warn(batch)
 
     async def _was_taken(self, batch: Batch, taken: Taken) -> None:
@@ -170,15 +171,16 @@ class Following:
         if taken.rejected:
             _log.error("the audit sink %s rejected %d records: %s", self.name, taken.rejected, taken.said)
             await self._tell("sink.rejected", count=taken.rejected, said=taken.said)
-        await self._stored(now=state.error is not None)
+        await self._keep(now=state.error is not None)
         await self._warn(batch)
 
-    async def _stored(self, *, now: bool) -> None:
-        if not now and time.monotonic() - self._stored_at < self._pace.store:
+    async def _keep(self, *, now: bool) -> None:
+        if self._state == self._stored or (not now and time.monotonic() - self._stored_at < self._pace.store):
             return
-        self._stored_at = time.monotonic()
+        state, self._stored_at = self._state, time.monotonic()
         try:
-            await to_thread.run_sync(store, self._folder, self.name, self._state, limiter=self._limiter)
+            await to_thread.run_sync(store, self._folder, self.name, state, limiter=self._limiter)
+            self._stored = state
         except OSError as exc:
             # Nothing is lost: from the older position records are sent again.
             _log.warning("the position of the audit sink %s is not stored: %s", self.name, exc.strerror)

@@ -23,6 +23,8 @@ _ATOMIC_BYTES = 512
 """What a pipe that is ready takes at once on every system (POSIX PIPE_BUF)."""
 _STDOUT_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
+_STILL_BUSY = "the write before has not come back"
+"""It was given up at its deadline and is still in the kernel; one such thread is enough."""
 
 
 class FileSink:
@@ -40,8 +42,7 @@ class FileSink:
 
     def _write(self, batch: Batch) -> None:
         if not self._busy.acquire(blocking=False):
-            # Given up at its deadline, but still in the kernel; one such thread is enough.
-            raise SinkFailure("the disk has not finished the write before")
+            raise SinkFailure(_STILL_BUSY)
         try:
             self._copy(batch)
         finally:
@@ -101,11 +102,13 @@ def _sync(path: Path, flags: int) -> None:
 class StdoutSink:
     """One record a line. A reader that stopped reading holds up this sink and nothing else."""
 
-    def __init__(self, file: int = 1) -> None:
+    def __init__(self, file: int = 1, *, patience: float = _STDOUT_SECONDS) -> None:
         self._file = file
+        self._patience = patience
         self._limiter = CapacityLimiter(1)
-        self._begun: bytes = b""
-        """Of a batch that was written in part what is not: it goes on within the line."""
+        self._busy = threading.Lock()
+        self._rest = b""
+        """What of a batch that was begun is not written yet: it goes on within the line."""
         self._of: Batch | None = None
         self._closed = False
 
@@ -117,13 +120,19 @@ class StdoutSink:
         self._closed = True
 
     def _write(self, batch: Batch) -> None:
-        rest = self._begun if self._of is batch else batch.body()
-        deadline = time.monotonic() + _STDOUT_SECONDS
-        while rest and not self._closed:
+        if not self._busy.acquire(blocking=False):
+            raise SinkFailure(_STILL_BUSY)
+        try:
+            self._write_rest(batch)
+        finally:
+            self._busy.release()
+
+    def _write_rest(self, batch: Batch) -> None:
+        if self._of is not batch:
+            self._rest, self._of = batch.body(), batch
+        deadline = time.monotonic() + self._patience
+        while self._rest and not self._closed:
             if select.select([], [self._file], [], _LOOK_SECONDS)[1]:
-                rest = rest[os.write(self._file, rest[:_ATOMIC_BYTES]) :]
-                continue
-            self._begun, self._of = rest, batch
-            if time.monotonic() > deadline:
+                self._rest = self._rest[os.write(self._file, self._rest[:_ATOMIC_BYTES]) :]
+            elif time.monotonic() > deadline:
                 raise SinkFailure("nobody reads the standard output")
-        self._of = None
