@@ -1990,5 +1990,58 @@ PROMISES: tuple[Promise, ...] = (
         "Every alert was fired.",
         "requirements N118, N119, N121, N122, N123, N173: alerts",
         "flow/test_alerts.py::test_every_alert_was_fired",
+        "A trace begins where the client names none, and names no user or agent unless that is set.",
+        "N39, N114; design: no secret or value in telemetry",
+        "flow/test_traces.py::test_without_a_trace_of_the_client_one_begins_and_the_upstream_hears_of_it",
+    ),
+    Promise(
+        "A trace in HTTP headers counts where the message has none; baggage stays here.",
+        "MCP 2026-07-28 basic/index (SEP-414); OpenTelemetry conventions for MCP",
+        "flow/test_traces.py::test_the_headers_count_where_the_message_says_nothing",
+    ),
+    Promise(
+        "A denial is in the trace with its reason, and no upstream is.",
+        "N39; N172",
+        "flow/test_traces.py::test_a_denial_is_in_the_trace_with_its_reason_and_asks_no_upstream",
+    ),
+    Promise(
+        "A failing tool, an upstream's error and a streamed answer are told apart in a trace.",
+        "OpenTelemetry conventions for MCP: error.type",
+        "flow/test_traces.py::test_a_failing_tool_and_a_streamed_answer_are_seen_as_what_they_are",
+    ),
+    Promise(
+        "A call that its client left is traced to its end.",
+        "N39; MCP 2026-07-28 patterns/cancellation",
+        "flow/test_traces.py::test_a_call_its_client_left_is_traced_to_its_end",
+    ),
+    Promise(
+        "Lists and refused tokens are traced; a stranger's trace is not joined.",
+        "N39; W3C Trace Context 4, privacy and security",
+        "flow/test_traces.py::test_a_list_and_a_refused_token_have_spans_of_their_own",
+    ),
+    Promise(
+        "No trace context a client can think of breaks its call.",
+        "W3C Trace Context 3; design 10: bad input of any kind",
+        "flow/test_traces.py::test_no_trace_a_client_can_think_of_breaks_its_call",
+    ),
+    Promise(
+        "While tracing is off a valid trace is passed on as it is, an invalid one is not.",
+        "N172; W3C Trace Context 3",
+        "flow/test_traces.py::test_while_tracing_is_off_a_trace_is_passed_on_as_it_is",
+    ),
+    Promise(
+        "A linked trace is not joined; spans name people only where that is set; the end sends what waits.",
+        "N39; W3C Trace Context 4, privacy and security",
+        "flow/test_traces.py::test_a_linked_trace_is_not_joined_and_who_asked_is_told_only_where_that_is_set",
+    ),
+    Promise(
+        "A collector that hangs changes nothing for calls nor for the end.",
+        "design 10: failure behaviour",
+        "flow/test_traces.py::test_a_collector_that_hangs_changes_nothing_for_calls_nor_for_the_end",
+    ),
+    Promise(
+        "The trace of a request reaches its upstream in every transport, in _meta and in headers.",
+        "N172; MCP 2026-07-28 basic/index, trace context (SEP-414)",
+        "contract/test_upstream_transports.py::test_the_trace_of_a_request_reaches_the_upstream_in_every_way_there_is",
     ),
 )

@@ -128,6 +128,22 @@ async def test_progress_carries_the_clients_own_token(start: Start, request: pyt
     assert {m["params"]["progressToken"] for m in heard.messages} == {7}
 
 
+async def test_the_trace_of_a_request_reaches_the_upstream_in_every_way_there_is(
+    start: Start, request: pytest.FixtureRequest
+) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    said = {"traceparent": traceparent, "tracestate": "rojo=1", "baggage": "user=mira"}
+    async with start() as (upstreams, upstream):
+        meta = json.loads(text_of(await upstreams.forward(permit_for(upstream.entry, "meta", meta=said), Heard())))
+        plain = json.loads(text_of(await upstreams.forward(permit_for(upstream.entry, "meta"), Heard())))
+    assert (meta["traceparent"], meta["tracestate"]) == (traceparent, "rojo=1")
+    assert "baggage" not in meta and "traceparent" not in plain
+    over_http = [one for one in upstream.requests if "traceparent" in one]
+    assert len(over_http) == (0 if request.node.callspec.params["start"] == "stdio" else 1)
+    assert all((one["traceparent"], one["tracestate"]) == (traceparent, "rojo=1") for one in over_http)
+    assert not any("baggage" in one for one in over_http)
+
+
 async def test_without_a_progress_token_the_upstream_gets_none(start: Start) -> None:
     heard = Heard()
     async with start() as (upstreams, upstream):

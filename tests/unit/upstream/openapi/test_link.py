@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mcp_gateway.errors import (
 )
 from mcp_gateway.model.call import Answer, Era
 from mcp_gateway.model.tool import Risk, Upstream
+from mcp_gateway.model.trace import Trace
 from mcp_gateway.upstream import Limits, Upstreams
 from mcp_gateway.upstream.http import Refused
 from tests.support.apis import PNG, SECRET, RunningApi, api_entry, permit_of, running_api
@@ -73,6 +75,17 @@ async def test_a_body_is_sent_and_nothing_is_followed_or_added(tmp_path: Path) -
     assert result(found)["structuredContent"] == {"id": 2, "name": "table", "price": 1.0, "tags": ["new"], "parts": []}
     assert api.seen[-1].headers["content-type"] == "application/json"
     assert not api.seen[-1].headers.keys() & {"authorization", "cookie", "referer"}
+
+
+async def test_the_trace_of_a_request_is_in_its_headers(tmp_path: Path) -> None:
+    trace = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1, "rojo=1")
+    async with running_api() as api, Upstreams(tmp_path) as upstreams:
+        entry = api.entry()
+        upstreams.configure([entry])
+        (definition,) = [one for one in (await upstreams.list_tools(entry)).tools if one["name"] == "item_get"]
+        permit = permit_of(entry, definition, {"item_id": 1})
+        await upstreams.forward(replace(permit, request=replace(permit.request, trace=trace)), Heard())
+    assert (api.seen[-1].headers["traceparent"], api.seen[-1].headers["tracestate"]) == (trace.traceparent, "rojo=1")
 
 
 async def test_a_form_and_a_search_reach_the_api_as_they_were_meant(tmp_path: Path) -> None:
