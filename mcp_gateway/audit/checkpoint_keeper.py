@@ -138,18 +138,19 @@ class Keeper:
 
     def _sign(self, standing: Standing, at: float) -> Checkpoint | None:
         changed = [one for one in self._told(standing) if standing.writers.get(one.writer) != one]
-        key = self._keys.newest()
-        signer = self._keys.named(standing.signer) if standing.signer else None
-        newest = public_text(key)
-        rotates = signer is not None and standing.signer != newest
+        newest = self._keys.newest()
+        # Whoever pinned a key before the first checkpoint is led on from it, too.
+        public = standing.signer or self._keys.public()[0]
+        signer = self._keys.named(public)
+        rotates = signer is not None and public != public_text(newest)
         if not changed and not rotates:
             return None
         checkpoint = standing.sign(
             changed,
-            signer or key,
+            signer or newest,
             at=at,
             full=self._log.begins_file,
-            next_key=newest if rotates else None,
+            next_key=public_text(newest) if rotates else None,
         )
         self._log.append(checkpoint)
         return checkpoint

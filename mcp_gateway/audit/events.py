@@ -24,6 +24,7 @@ SENTENCES: Mapping[str, str] = {
     "audit.damaged": "the audit of {writer} is not what was written: {problem}",
     "audit.erased": "{actor} destroyed the key to the recorded values of {user}: {reason}",
     "audit.key_made": "a key that signs checkpoints was made: {key}",
+    "audit.key_rotated": "{actor} made a new key to sign checkpoints: {key}",
     "audit.pruned": "{actor} removed the records 1 to {seq} of {writer} under retention",
     "audit.second_place_back": "the second place {place} of the checkpoints takes them again",
     "audit.second_place_failed": "the second place {place} of the checkpoints does not take them: {error}",

@@ -14,6 +14,7 @@ from mcp_gateway.audit.proof import NotProven, check
 from mcp_gateway.audit.record import chain_hash, parse, unseal
 from mcp_gateway.audit.verify_chain import Chain, Vouched
 from mcp_gateway.audit.verify_checkpoints import Evidence, weigh
+from mcp_gateway.audit.verify_copies import compare
 from mcp_gateway.audit.verify_diagnosis import Seen, diagnose, look
 from mcp_gateway.audit.verify_report import Finding, Kind, Report, Verified
 from mcp_gateway.audit.verify_source import Source, lines_in
@@ -26,13 +27,14 @@ def verify(
     *,
     keys: Collection[str] = (),
     copies: Sequence[Path] = (),
+    against: Sequence[Path] = (),
     believed: Collection[str] = (),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Check the audit at `path`, a data directory, its audit, or an export; raises OperatorError when there is none.
 
     `keys` are pinned by who asks, `believed` when nothing is pinned; `copies` are directories with the checkpoints
-    of a second place. `progress` is told how many bytes of how many are done.
+    of a second place, `against` other copies of the records. `progress` is told how many bytes of how many are done.
     """
     # Copies, then checkpoints, then records: a gateway that goes on writing must not look shortened.
     elsewhere = [lines_in(copy) for copy in copies]
@@ -44,6 +46,7 @@ def verify(
     chains = _read(source, evidence, progress)
     _declare(chains, evidence)
     found = _diagnose(source, chains, evidence)
+    found += [finding for other in against for finding in compare(source, Source(other))]
     findings = [*evidence.findings, *_unsigned(chains, evidence, pinned=bool(keys)), *found]
     whole = {one.writer for one in found}
     verified = [_verified(chain, whole=chain.writer not in whole) for chain in chains.values()]

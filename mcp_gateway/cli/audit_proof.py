@@ -47,6 +47,9 @@ def verify_(
     checkpoints: Annotated[
         list[Path] | None, typer.Option("--checkpoints", help="Checkpoints kept in a second place; may be repeated.")
     ] = None,
+    against: Annotated[
+        list[Path] | None, typer.Option("--against", help="Another copy of the records to compare; may be repeated.")
+    ] = None,
     proof: Annotated[Path | None, typer.Option("--proof", help="Check this proof of one record instead.")] = None,
 ) -> None:
     """Check that the audit is what was written, whole and in order; exits with 5 when it is not."""
@@ -62,6 +65,7 @@ def verify_(
         report = verify(
             root,
             keys=pinned,
+            against=against or (),
             copies=[place for copy in checkpoints or () for place in _logs(copy)],
             believed=SigningKeys(root / "keys").public() if (root / "keys").is_dir() else (),
             progress=progress,
@@ -128,8 +132,9 @@ async def key(
     had = keys.public()
     if rotate or not had:
         keys.add()
-        made = "audit.key_rotated" if had else "audit.key_made"
-        await desk.office.journal.event(made, desk.actor, key=fingerprint(keys.public()[-1]))
+        await desk.office.journal.event(
+            "audit.key_rotated" if had else "audit.key_made", desk.actor, key=fingerprint(keys.public()[-1])
+        )
     public = keys.public()
     plain = [{"key": fingerprint(one), "pem": public_pem(one), "signs": one == public[-1]} for one in public]
     desk.terminal.answer(plain, public_pem(public[-1]).rstrip())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mcp_gateway.audit import Kind, Report, verify
@@ -314,3 +314,61 @@ def test_a_key_nobody_announced_is_named(tmp_path: Path) -> None:
         case.trail.write(case.writer, 2)
         case.trail.checkpoint()
         assert kinds(verify(tmp_path, keys=pinned)) == {Kind.KEY_UNKNOWN}
+
+
+def test_two_copies_that_part_are_a_fork_at_the_first_record_that_differs(tmp_path: Path) -> None:
+    with prepared(tmp_path / "gateway", 20, covered=10) as case:
+        copy = tmp_path / "copy"
+        shutil.copytree(case.trail.audit, copy)
+        case.change(lambda lines: rehashed_tail(lines, 14, case.writer.id))
+        assert case.verify().whole, "no checkpoint covers the part that was rewritten"
+        (finding,) = case.verify(against=[copy]).findings
+    assert (finding.kind, finding.writer, finding.first) == (Kind.FORKED, case.writer.id, 15)
+
+
+def test_a_copy_that_is_behind_is_no_fork(tmp_path: Path) -> None:
+    with prepared(tmp_path / "gateway") as case:
+        copy = tmp_path / "copy"
+        shutil.copytree(case.trail.audit, copy)
+        case.trail.write(case.writer, 3)
+        assert case.verify(against=[copy]).whole
+
+
+steps = st.lists(
+    st.sampled_from(["write", "write", "checkpoint", "end", "torn", "forget", "rotate"]), min_size=3, max_size=14
+)
+
+
+@settings(max_examples=25, deadline=None)
+@example(steps=["rotate", "rotate", "checkpoint", "write", "checkpoint"], rolls=300)
+@given(steps=steps, rolls=st.sampled_from([300, 1_500, 10**6]))
+def test_whatever_honest_processes_do_is_whole(steps: list[str], rolls: int) -> None:
+    """Several writers, rolled files, kills, torn lines, a lost state, new keys: nothing is said of any of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        trail = Trailed(Path(folder))
+        writers = [trail.writer(max_bytes=rolls)]
+        for step in ("write", *steps):
+            if step == "write":
+                trail.write(writers[-1], 7)
+                trail.write(writers[len(writers) // 2], 1)
+            elif step == "checkpoint":
+                assert not trail.checkpoint(writers[-1]).damage
+            elif step == "forget":
+                (trail.checkpoints / "state.json").unlink(missing_ok=True)
+            elif step == "rotate":
+                SigningKeys(trail.keys).add()
+            else:
+                for writer in writers:
+                    writer.end()
+                last = sorted(trail.audit.glob(f"{writers[-1].id}-*.jsonl"))
+                if step == "torn" and last:
+                    with last[-1].open("ab") as file:
+                        file.write(b'{"hash":"00')
+                writers = [trail.writer(max_bytes=rolls)]
+                trail.write(writers[-1], 1)
+        for writer in writers:
+            writer.end()
+        report = verify(trail.root)
+        assert [str(finding) for finding in report.findings] == []
+        if SigningKeys(trail.keys).public() and report.signed.count:
+            assert verify(trail.root, keys=SigningKeys(trail.keys).public()[:1]).whole
