@@ -1342,6 +1342,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_audit_erasure.py::test_an_erasure_without_a_reason_is_refused",
     ),
     Promise(
+        "An argument a policy names is read by auditors until it is erased.",
+        "audit: erasure by key destruction",
+        "flow/test_audit_erasure.py::test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased",
+    ),
+    Promise(
         "An export is verified, searched and judged anew as what it was taken from.",
         "docs/audit-format.md: export",
         "flow/test_policy_changes.py::test_an_export_is_judged_anew_as_what_it_was_taken_from",
@@ -1867,6 +1872,36 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_health.py::test_told_to_stop_it_refuses_the_new_and_finishes_what_is_under_way",
     ),
     Promise(
+        "A gateway that is well is well to doctor, stopped and running.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_a_gateway_that_is_well_is_well_stopped_and_running",
+    ),
+    Promise(
+        "Doctor names each thing that is wrong with what to do.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_each_thing_that_is_wrong_is_named_with_what_to_do",
+    ),
+    Promise(
+        "Doctor finds a changed record, a damaged store and a stranger on the port.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_a_changed_record_a_damaged_store_and_a_stranger_on_the_port_are_found",
+    ),
+    Promise(
+        "Doctor names a configuration that is wrong in any way, without a traceback.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_a_configuration_that_is_wrong_in_any_way_is_named",
+    ),
+    Promise(
+        "Doctor names an issuer that cannot be reached.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_an_issuer_that_cannot_be_reached_is_named",
+    ),
+    Promise(
+        "Before the first start doctor says what comes next, and makes nothing.",
+        "design 10: bad input of any kind",
+        "flow/test_doctor.py::test_before_the_first_start_it_says_what_comes_next",
+    ),
+    Promise(
         "A traced call is one tree from its client's trace to what its upstream is told, over HTTP and stdio.",
         "N39, N172; MCP 2026-07-28 basic/index, trace context (SEP-414)",
         "flow/test_traces.py::test_a_call_is_one_tree_from_its_client_to_its_upstream",
@@ -1885,6 +1920,11 @@ PROMISES: tuple[Promise, ...] = (
         "Second places that are away are loud, hold up nothing and get every checkpoint in order.",
         "proof: the record unbreakable",
         "flow/test_audit_proof.py::test_second_places_that_are_away_are_loud_hold_up_nothing_and_get_everything_in_order",
+    ),
+    Promise(
+        "Checkpoints that cannot be made are loud and stop no call.",
+        "design 10: failure behaviour",
+        "flow/test_audit_proof.py::test_checkpoints_that_cannot_be_made_are_loud_and_stop_no_call",
     ),
     Promise(
         "What a killed gateway wrote is covered by the next start's first checkpoint.",

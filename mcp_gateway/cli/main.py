@@ -17,6 +17,7 @@ from mcp_gateway.cli import (
     audit,
     belonging,
     delegation,
+    doctor,
     explain,
     grant,
     policy,
@@ -43,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for _module in (serve, explain, token):
+for _module in (serve, doctor, explain, token):
     _module.register(app)
 switch.register_list(app)
 app.add_typer(switch.gateway, name="gateway")

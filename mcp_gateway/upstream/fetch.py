@@ -23,6 +23,11 @@ _TOTAL_SECONDS = 5.0
 
 async def fetch(url: str, *, network: Sequence[str] = ()) -> bytes:
     """The document's bytes; raises UpstreamUnavailable or UpstreamProtocolError. `network` allows ranges beyond public ones."""
+    return (await fetch_dated(url, network=network))[0]
+
+
+async def fetch_dated(url: str, *, network: Sequence[str] = ()) -> tuple[bytes, str | None]:
+    """The same, and what its server takes for the time."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UpstreamUnavailable("only http(s) documents can be fetched")
@@ -38,7 +43,7 @@ async def fetch(url: str, *, network: Sequence[str] = ()) -> bytes:
             async with client.get(url).header("accept", "application/json").build_streamed() as response:
                 if response.status != 200:
                     raise UpstreamProtocolError("the document's server did not answer 200")
-                return await _bounded(response.body_reader)
+                return await _bounded(response.body_reader), response.headers.get("date")
         except PyreqwestError as exc:
             raise UpstreamUnavailable("the document cannot be fetched") from exc
 

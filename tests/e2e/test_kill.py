@@ -10,6 +10,7 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -38,9 +39,10 @@ async def test_no_acknowledged_call_is_lost_and_none_is_executed_without_an_inte
     assert found["chain_breaks"] == 0
 
 
-async def _rounds(folder: Path, upstream: Counting) -> dict[str, int]:
+async def _rounds(folder: Path, upstream: Counting) -> dict[str, Any]:
     gateway = crowded(folder / "gateway", upstream)
-    upstream.pause_seconds = 0.02
+    # Most of the time a call is at the upstream, whatever the clients of a test can send.
+    upstream.pause_seconds = 0.0025 * CLIENTS
     chance = random.Random(SEED)
     crowd = Crowd()
     token, most = "", 0
@@ -70,6 +72,7 @@ async def _rounds(folder: Path, upstream: Counting) -> dict[str, int]:
         "in_flight": most,
         "sent": crowd.sent,
         "acknowledged": len(crowd.acknowledged),
+        "refused": dict(crowd.refused),
         "executed": len(executed),
         "acknowledged_without_outcome": len(seen.without_outcome(crowd.acknowledged)),
         "executed_without_intent": len(seen.without_intent(executed)),

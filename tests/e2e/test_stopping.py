@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.audited import audited, verified
 from tests.support.counting import counting
-from tests.support.crowd import AGENT, Crowd, crowded
+from tests.support.crowd import AGENT, STOPPING, Crowd, crowded
 from tests.support.gateway import Installation
 from tests.support.processes import Running
 
@@ -59,7 +59,8 @@ async def test_a_gateway_told_to_stop_under_load_loses_no_acknowledged_call(tmp_
     print(json.dumps(found))
     assert set(codes) == {0}
     assert longest <= _DRAIN_SECONDS
-    assert set(crowd.refused) <= {"gateway.stopping"}
+    # On a busy disk a write may be refused because it could not be recorded in time.
+    assert set(crowd.refused) <= {STOPPING, "audit.unavailable"}
     assert len(crowd.acknowledged) >= ROUNDS * CLIENTS
     assert not found["acknowledged_without_outcome"]
     assert not found["executed_without_intent"]

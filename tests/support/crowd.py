@@ -14,6 +14,7 @@ from tests.support.gateway import Installation, install
 from tests.support.wire import Answered, ModernClient
 
 AGENT = "docs-assistant"
+STOPPING = "gateway.stopping"
 _TOOLS = ("modern__read", "modern__write", "legacy__read", "legacy__write")
 
 
@@ -103,4 +104,4 @@ class Crowd:
             self.acknowledged.add(n)
             return True
         self.refused[answer.reason] += 1
-        return False
+        return answer.reason != STOPPING
