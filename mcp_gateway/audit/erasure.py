@@ -100,18 +100,16 @@ class Personal:
     def _open(self, value: Any, keys: Mapping[str, PersonKey]) -> Any:
         if isinstance(value, dict):
             members = cast("dict[str, Any]", value)
-            text = members.get("sealed")
-            if len(members) == 1 and isinstance(text, str):
-                return _opened(text, keys)
+            if is_sealed(members):
+                return _opened(str(members["sealed"]), keys)
             return {name: self._open(member, keys) for name, member in members.items()}
         if isinstance(value, list):
             return [self._open(item, keys) for item in cast("list[Any]", value)]
         return value
 
 
-def has_sealed(line: bytes) -> bool:
-    """Whether a sealed value may stand in a record's line."""
-    return b'{"sealed":"' in line
+def is_sealed(value: object) -> bool:
+    return isinstance(value, dict) and set(cast("dict[str, Any]", value)) == {"sealed"}
 
 
 def _seal(one: PersonKey) -> Seal:

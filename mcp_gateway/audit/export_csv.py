@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from mcp_gateway.audit.erasure import is_sealed
 from mcp_gateway.audit.export import Exported, Progress, fresh, matching
 from mcp_gateway.audit.query import EVERYTHING, Wanted, codes_of
 from mcp_gateway.audit.record import Record, parse
@@ -26,6 +29,7 @@ COLUMNS = (
     "effect",
     "outcome",
     "reasons",
+    "recorded",
     "latency_ms",
     "request",
     "writer",
@@ -80,6 +84,7 @@ def _cells(record: Record) -> list[str]:
         "sentence": sentence(record),
         "user": record.get("user", record.get("actor")),
         "objects": " ".join(_objects(record)),
+        "recorded": _recorded(record),
         "reasons": " ".join(sorted(codes_of(record))),
         "latency_ms": f"{latency / 1000:.1f}" if isinstance(latency, int | float) else None,
     }
@@ -89,6 +94,13 @@ def _cells(record: Record) -> list[str]:
 def _objects(record: Record) -> Iterator[str]:
     """What was asked about besides the tool, each once."""
     yield from dict.fromkeys(str(one[2]) for one in record.get("questions", ()) if one[2] != record.get("tool"))
+
+
+def _recorded(record: Record) -> str | None:
+    """Arguments a tool's policy asks for; sealed ones without their bytes."""
+    values: dict[str, Any] = record.get("recorded") or {}
+    told = {name: "sealed" if is_sealed(value) else value for name, value in values.items()}
+    return orjson.dumps(told).decode() if told else None
 
 
 def _record(line: bytes) -> Record | None:

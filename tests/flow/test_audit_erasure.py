@@ -9,7 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.gateway import CommandFailed, Installation, install
+from tests.support.gateway import CommandFailed, Installation, install, sample_tickets
+from tests.support.processes import ROOT, tickets_server
+from tests.support.wire import ModernClient
+
+pytestmark = pytest.mark.anyio
 
 _ADDRESS = "127.0.0.1"
 
@@ -61,3 +65,35 @@ def test_an_erasure_without_a_reason_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="say why"):
         gateway.cli("audit", "erase", "--user", "mira", "--reason", " ")
     assert gateway.json("audit", "tail", "--kind", "audit.erased") == []
+
+
+async def test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased(tmp_path: Path) -> None:
+    words, asked_for = "Ward 7 bed 2", "ticket_comment: {risk: write,"
+    with tickets_server() as url:
+        entry = sample_tickets(url).replace(asked_for, f"{asked_for} record: [/text],")
+        gateway = install(tmp_path, registry={"tickets": entry})
+        gateway.cli("access", "import", str(ROOT / "examples/tickets/relationships.yaml"))
+        gateway.add_user("mira", calls="tickets")
+        gateway.cli("access", "add", "user:mira", "editor", "project:tickets/PAY")
+        gateway.let_agent_act("docs-assistant", "mira", server="tickets")
+        with gateway.serving():
+            gateway.wait_for_tools("tickets", count=9)
+            token = gateway.token(user="mira", agent="docs-assistant", server="tickets")
+            async with httpx2.AsyncClient(timeout=20, trust_env=False) as http:
+                client = ModernClient(http, gateway.endpoint("tickets"), token)
+                await client.call("ticket_comment", {"id": "T-391", "text": words})
+    [intent] = gateway.json("audit", "search", "--kind", "intent", "--tool", "tickets/ticket_comment")
+    assert intent["recorded"] == {"/text": words}
+    table, shown = tmp_path / "shown.csv", tmp_path / "sealed.jsonl"
+    gateway.cli("audit", "export", "-o", str(table), "--format", "csv", "--reveal")
+    gateway.cli("audit", "export", "-o", str(shown))
+    assert words in table.read_text()
+    assert words not in shown.read_text()
+    table.unlink()
+
+    gateway.cli("audit", "erase", "--user", "mira", "--reason", "asked by her")
+    assert words.encode() not in everything(tmp_path / "data")
+    [intent] = gateway.json("audit", "show", intent["request"])[:1]
+    assert [*intent["recorded"]["/text"]] == ["erased"]
+    gateway.cli("audit", "verify")
+    gateway.cli("audit", "verify", str(shown))
