@@ -1347,11 +1347,6 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_audit_erasure.py::test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased",
     ),
     Promise(
-        "An argument a policy names is read by auditors until it is erased.",
-        "audit: erasure by key destruction",
-        "flow/test_audit_erasure.py::test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased",
-    ),
-    Promise(
         "An export is verified, searched and judged anew as what it was taken from.",
         "docs/audit-format.md: export",
         "flow/test_policy_changes.py::test_an_export_is_judged_anew_as_what_it_was_taken_from",

@@ -53,6 +53,24 @@ class _Round:
         for place in self.places:
             await place.aclose()
 
+    async def begin(self) -> bool:
+        """True when this process is the one to make checkpoints, and has a key for it."""
+        try:
+            if not await anyio.to_thread.run_sync(self.keeper.begin):
+                return False
+            await self._make_key()
+        except (OSError, OperatorError) as exc:
+            await self._failed(str(exc))
+            return False
+        return True
+
+    async def _make_key(self) -> None:
+        """The trail itself tells that it is signed from here on, and by which key."""
+        keys = SigningKeys(self.data_dir.keys)
+        if not keys.public():
+            await anyio.to_thread.run_sync(keys.add)
+            await self._event("audit.key_made", key=fingerprint(keys.public()[0]))
+
     async def make(self, ours: Ours | None) -> bool:
         """A checkpoint over everything new, and to the second place with it; true when there is more to cover."""
         work = partial(self.keeper.make, at=time.time(), ours=ours)
@@ -136,13 +154,12 @@ class _Round:
 
 
 async def run_checkpoints(made: Office) -> None:
-    """Until it is cancelled."""
+    """Until it is cancelled; whatever fails is said and tried again, and never ends the server."""
     chosen, writer = made.settings.audit.checkpoints, made.journal.writer
     state = _Round(made.settings, made.journal.event)
     try:
-        while not await anyio.to_thread.run_sync(state.keeper.begin):
+        while not await state.begin():
             await anyio.sleep(chosen.seconds)
-        await _make_key(made)
         while True:
             seq, head = writer.position
             more = await state.make(Ours(writer.id, seq, head))
@@ -160,21 +177,10 @@ async def last_checkpoint(settings: Settings) -> None:
     state = _Round(settings, None)
     with anyio.move_on_after(_FINAL_SECONDS, shield=True) as patience:
         try:
-            if await anyio.to_thread.run_sync(state.keeper.begin):
+            if await state.begin():
                 await state.make(None)
-        except OSError as exc:
-            _log.error("no last checkpoint of the audit: %s", exc.strerror)
         finally:
             state.keeper.end()
             await state.aclose()
     if patience.cancelled_caught:
         _log.error("the last checkpoint of the audit is not in the second place; the next start brings it")
-
-
-async def _make_key(made: Office) -> None:
-    """The trail itself tells that it is signed from here on, and by which key."""
-    keys = SigningKeys(made.data_dir.keys)
-    if keys.public():
-        return
-    await anyio.to_thread.run_sync(keys.add)
-    await made.journal.event("audit.key_made", "gateway", key=fingerprint(keys.public()[0]))

@@ -213,3 +213,14 @@ def test_a_rotated_key_goes_on_from_the_one_before(served: Installation) -> None
     wait_until(signed_anew, what="a checkpoint by the new key")
     code, report = verified(served, "--key", old)
     assert (code, len(report["keys"])) == (Exit.DONE, 2)
+
+
+def test_checkpoints_that_cannot_be_made_are_loud_and_stop_no_call(tmp_path: Path) -> None:
+    gateway = installed(tmp_path / "gateway")
+    checkpoints = gateway.folder / "data" / "audit" / "checkpoints"
+    checkpoints.write_text("in the way")
+    with gateway.serving():
+        wait_until(lambda: "audit.checkpoint_failed" in kinds_of(gateway), what="the failure on record")
+        knock(gateway, 3)
+        checkpoints.unlink()
+        wait_until(lambda: newest(gateway)["number"] >= 1, what="a checkpoint")
