@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import orjson
 
+from mcp_gateway.audit.proof import prove
 from mcp_gateway.audit.query import EVERYTHING, Trail, Wanted
 from mcp_gateway.audit.record import Record, parse
 from mcp_gateway.audit.segments import SUFFIX
@@ -24,6 +25,9 @@ CHECKPOINTS = "checkpoints"
 _CHECKPOINT_FILES = f"[0-9]*{SUFFIX}"
 _BLOCK = 1024 * 1024
 _TELL_EVERY = 4 * _BLOCK
+
+MOST_PROVEN = 500
+"""A proof reads every record of its writer."""
 
 Progress = Callable[[int, int], None]
 """Told how many bytes of how many were read."""
@@ -35,6 +39,7 @@ class Exported:
 
     records: int = 0
     checkpoints: int = 0
+    proofs: int = 0
     bytes: int = 0
     filtered: bool = False
 
@@ -45,10 +50,20 @@ def said(wanted: Wanted) -> Mapping[str, object] | None:
 
 
 def to_file(
-    directory: Path, target: Path, *, wanted: Wanted = EVERYTHING, at: float, force: bool = False, progress: Progress
+    directory: Path,
+    target: Path,
+    *,
+    wanted: Wanted = EVERYTHING,
+    proofs: bool = False,
+    at: float,
+    force: bool = False,
+    progress: Progress,
 ) -> Exported:
-    """Everything `wanted` as one file of lines. Raises OperatorError, and then leaves no file."""
+    """Everything `wanted` as one file of lines; with `proofs` of each record that it was there when a checkpoint was
+    signed. Raises OperatorError, and then leaves no file.
+    """
     found = Exported(filtered=wanted != EVERYTHING)
+    to_prove: list[tuple[str, int]] = []
     with fresh(target, force=force) as file:
         file.write(orjson.dumps({"export": 1, "at": at, "filtered": said(wanted)}) + b"\n")
         # Checkpoints first: they must not vouch for more than the records that follow.
@@ -56,9 +71,14 @@ def to_file(
             for line in whole_lines(path):
                 file.write(line)
                 found.checkpoints += 1
-        for line, _ in matching(directory, wanted, progress):
+        for line, record in matching(directory, wanted, progress):
             file.write(line)
             found.records += 1
+            if proofs and record is not None:
+                to_prove.append((str(record["writer"]), int(record["seq"])))
+        for line in _proofs(directory, to_prove, progress):
+            file.write(line)
+            found.proofs += 1
         found.bytes = file.tell()
     return found
 
@@ -121,6 +141,19 @@ def fresh(target: Path, *, force: bool) -> Generator[BinaryIO]:
         raise _cannot(target, exc) from exc
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _proofs(directory: Path, places: list[tuple[str, int]], progress: Progress) -> Iterator[bytes]:
+    """Raises OperatorError for too many, and for a record no checkpoint covers yet."""
+    if len(places) > MOST_PROVEN:
+        raise OperatorError(
+            f"at most {MOST_PROVEN} records are proven in one export, these are {len(places)}",
+            where="--proofs",
+            remedy="narrow it, or export the whole audit, which needs none",
+        )
+    for done, (writer, seq) in enumerate(places, start=1):
+        yield orjson.dumps(prove(directory, writer, seq)) + b"\n"
+        progress(done, len(places))
 
 
 def _record(line: bytes) -> Record | None:

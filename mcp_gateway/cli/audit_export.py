@@ -36,6 +36,9 @@ def export(
     format: Annotated[
         Literal["jsonl", "csv"], typer.Option("--format", help="jsonl can be verified; csv is for people.")
     ] = "jsonl",
+    proofs: Annotated[
+        bool, typer.Option("--proofs", help="Of a part: each record with a proof of its own, up to 500.")
+    ] = False,
     reveal: Annotated[bool, typer.Option("--reveal", help="Of csv: values sealed for a person in the clear.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace what is there.")] = False,
 ) -> None:
@@ -43,6 +46,8 @@ def export(
     wanted = audit_wanted.wanted(since=since, until=until, user=user, agent=agent, tool=tool, kind=kind)
     target, whole = Path(output), output.endswith("/") or Path(output).is_dir()
     _refuse(wanted, target, whole=whole, format=format, reveal=reveal)
+    if proofs and (format == "csv" or wanted == Wanted()):
+        raise OperatorError("only records of a part, as jsonl, need proofs", where="--proofs")
     data_dir = audit_wanted.data_dir_of(front)
     with front.terminal.progress("writing the export") as progress:
         if format == "csv":
@@ -51,7 +56,15 @@ def export(
         elif whole:
             found = to_directory(data_dir.audit, target, force=force, progress=progress)
         else:
-            found = to_file(data_dir.audit, target, wanted=wanted, at=time.time(), force=force, progress=progress)
+            found = to_file(
+                data_dir.audit,
+                target,
+                wanted=wanted,
+                proofs=proofs,
+                at=time.time(),
+                force=force,
+                progress=progress,
+            )
     _answer(front, found, target, format)
 
 
@@ -73,6 +86,7 @@ def _answer(front: Front, found: Exported, target: Path, format: str) -> None:
         "format": format,
         "records": found.records,
         "checkpoints": found.checkpoints,
+        "proofs": found.proofs,
         "bytes": found.bytes,
         "filtered": found.filtered,
         "verifiable": verifiable,

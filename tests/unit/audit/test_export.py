@@ -16,6 +16,7 @@ from mcp_gateway.audit.export import to_directory, to_file
 from mcp_gateway.audit.export_csv import COLUMNS, neutral, to_csv
 from mcp_gateway.errors import OperatorError
 from tests.unit.audit.own_trails import Written, decided, nobody
+from tests.unit.audit.trails import Trailed
 
 MIRA = Wanted(user="user:local/mira")
 CHECKPOINT = b'{"signature":"s","v":1}\n'
@@ -74,6 +75,22 @@ def test_a_directory_has_the_same_files_and_verifies(trail: Written, tmp_path: P
         assert (tmp_path / "out" / path.relative_to(trail.directory)).read_bytes() == path.read_bytes()
     assert (found.records, found.checkpoints) == (4, 1)
     assert [chain.records for chain in verify(tmp_path / "out").writers] == [3, 1]
+
+
+def test_a_part_with_proofs_shows_that_each_record_was_there(tmp_path: Path) -> None:
+    trailed = Trailed(tmp_path / "data")
+    writer = trailed.writer()
+    trailed.write(writer, 40)
+    trailed.checkpoint(writer)
+    wanted, part = Wanted(since=1_005.0, until=1_008.0), tmp_path / "part.jsonl"
+    found = to_file(trailed.audit, part, wanted=wanted, proofs=True, at=9.0, progress=nobody)
+    assert found.proofs == found.records == 6
+    report = verify(part)
+    assert (report.findings, report.proofs, report.filtered) == ((), 6, True)
+    trailed.write(writer, 1)
+    with pytest.raises(OperatorError, match="no checkpoint covers"):
+        to_file(trailed.audit, tmp_path / "more", wanted=Wanted(since=1.0), proofs=True, at=9.0, progress=nobody)
+    assert not (tmp_path / "more").exists()
 
 
 def test_what_is_there_is_replaced_only_by_force(trail: Written, tmp_path: Path) -> None:
