@@ -1347,6 +1347,46 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_audit_erasure.py::test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased",
     ),
     Promise(
+        "Every record of a day says all that is required.",
+        "audit: complete records",
+        "flow/test_audit_completeness.py::test_every_record_of_a_day_says_all_that_is_required",
+    ),
+    Promise(
+        "Every record of a day is told in a sentence of its own.",
+        "audit: complete records",
+        "flow/test_audit_completeness.py::test_every_record_of_a_day_is_told_in_a_sentence_of_its_own",
+    ),
+    Promise(
+        "Changes of rights name the revision they made.",
+        "audit: complete records",
+        "flow/test_audit_completeness.py::test_changes_of_rights_name_the_revision_they_made",
+    ),
+    Promise(
+        "A value that a policy names is kept sealed and no other.",
+        "audit: complete records",
+        "flow/test_audit_completeness.py::test_a_value_that_a_policy_names_is_kept_sealed_and_no_other",
+    ),
+    Promise(
+        "A killed gateway sends some records again and leaves none out.",
+        "audit: sinks never block and never silently drop",
+        "flow/test_audit_sinks.py::test_a_killed_gateway_sends_some_records_again_and_leaves_none_out",
+    ),
+    Promise(
+        "A receiver that hangs slows no call and the status says so.",
+        "audit: sinks never block and never silently drop",
+        "flow/test_audit_sinks.py::test_a_receiver_that_hangs_slows_no_call_and_the_status_says_so",
+    ),
+    Promise(
+        "A secret that cannot be read ends the start with where it is.",
+        "audit: sinks never block and never silently drop",
+        "flow/test_audit_sinks.py::test_a_secret_that_cannot_be_read_ends_the_start_with_where_it_is",
+    ),
+    Promise(
+        "Sinks are refused with the field that is wrong.",
+        "audit: sinks never block and never silently drop",
+        "flow/test_audit_sinks.py::test_sinks_are_refused_with_the_field_that_is_wrong",
+    ),
+    Promise(
         "An export is verified, searched and judged anew as what it was taken from.",
         "docs/audit-format.md: export",
         "flow/test_policy_changes.py::test_an_export_is_judged_anew_as_what_it_was_taken_from",
