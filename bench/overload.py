@@ -46,7 +46,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcp-gateway-bench-")))
         bare = stack.enter_context(targets.upstream("bare"))
-        overload = {} if options.patience is None else {"overload": {"patience": options.patience}}
+        overload: dict[str, Any] = {} if options.patience is None else {"overload": {"patience": options.patience}}
         made = stack.enter_context(targets.gateway(folder / "made", {"bare": (bare, 10)}, **overload))
         found = measured(made["bare"], times=options.times, seconds=options.seconds)
     for name, value in found.items():
@@ -133,6 +133,7 @@ def _summary(seen: dict[str, Any], names: Sequence[str], most: Cell, seconds: fl
         "cpu_us_per_refusal": round((1e6 * spent - served * most.cpu_us) / max(refused, 1), 1),
         "recovered_after_seconds": round(max(one["last_refusal"] for one in after), 2),
         "refused_calm": _sum(calm, "refused"),
+        "refused_storm": refused,
         "refused_after": _sum(after, "refused"),
     }
 

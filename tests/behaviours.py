@@ -1912,6 +1912,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_health.py::test_told_to_stop_it_refuses_the_new_and_finishes_what_is_under_way",
     ),
     Promise(
+        "At ten times its capacity a gateway refuses whoever sends most first, and recovers.",
+        "design 3: limits and overload",
+        "flow/test_overload.py::test_at_ten_times_its_capacity_it_refuses_whoever_sends_most_first_and_recovers",
+    ),
+    Promise(
         "A gateway that is well is well to doctor, stopped and running.",
         "design 10: bad input of any kind",
         "flow/test_doctor.py::test_a_gateway_that_is_well_is_well_stopped_and_running",
