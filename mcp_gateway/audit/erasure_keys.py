@@ -56,6 +56,16 @@ class KeyFiles:
 
     def read(self) -> dict[str, PersonKey]:
         """Everybody's key by user."""
+        stamp = self.stamp()
+        try:
+            return self._read()
+        except OperatorError:
+            if self.stamp() == stamp:
+                raise
+            # An erasure took the installation's key between our two looks.
+            return self._read()
+
+    def _read(self) -> dict[str, PersonKey]:
         try:
             lines = self._people.read_bytes().splitlines()
         except FileNotFoundError:

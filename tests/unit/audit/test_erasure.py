@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -93,6 +94,29 @@ def test_two_processes_make_one_key_for_a_person(people: Path) -> None:
     second.sealed_for(ANA)
     ids = {one.sealed_for(MIRA)("x")["sealed"].partition(".")[0] for one in (first, second)}
     assert len(ids) == 1
+
+
+def test_readers_beside_erasures_find_every_key_that_is_left(people: Path) -> None:
+    writer = Personal(people)
+    anas = writer.sealed_for(ANA)("ana's")
+    problems: list[object] = []
+
+    def read() -> None:
+        for _ in range(200):
+            try:
+                opened = Personal(people).opened({"a": anas})["a"]
+            except OperatorError as exc:
+                opened = str(exc)
+            if opened != "ana's":
+                problems.append(opened)
+
+    reader = Thread(target=read)
+    reader.start()
+    for _ in range(20):
+        writer.sealed_for(MIRA)
+        writer.erase(MIRA)
+    reader.join(30)
+    assert problems == []
 
 
 def test_an_erasure_that_was_cut_off_before_the_old_wrapping_went_is_finished_by_the_next(people: Path) -> None:
