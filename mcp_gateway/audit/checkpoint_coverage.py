@@ -16,6 +16,7 @@ from mcp_gateway.audit.checkpoint_keeper import write_whole
 from mcp_gateway.audit.checkpoint_log import DIRECTORY, checkpoint_files, lines_of, standing_at
 from mcp_gateway.audit.merkle import Frontier, leaf_hash
 from mcp_gateway.audit.segments import SUFFIX
+from mcp_gateway.audit.verify_source import seq_of
 from mcp_gateway.errors import OperatorError
 
 _STATUS = "status.json"
@@ -79,7 +80,7 @@ def tombstone(audit: Path, writer: str, upto: int) -> Mapping[str, Any]:
         if int(path.stem.rpartition("-")[2]) > upto:
             break
         for line in lines_of(path):
-            seq = _seq(line)
+            seq = seq_of(line)
             if seq <= skip:
                 continue
             if seq != tree.size + 1:
@@ -108,8 +109,3 @@ def read_status(audit: Path) -> Mapping[str, Any]:
 
 def write_status(audit: Path, *, places: Mapping[str, Mapping[str, Any]], damage: Mapping[str, str]) -> None:
     write_whole(audit / DIRECTORY / _STATUS, {"places": places, "damage": damage})
-
-
-def _seq(line: bytes) -> int:
-    digits = line.rpartition(b'"seq":')[2].partition(b",")[0]
-    return int(digits) if digits.isdigit() else 0

@@ -116,13 +116,20 @@ class Path:
         self._ranges = _ranges(index, size)
         self._parts = [_within(gone, start, end) for start, end in self._ranges]
         self._in_order = sorted(range(len(self._ranges)), key=lambda number: self._ranges[number])
+        while self._in_order and self._ranges[self._in_order[0]][1] <= gone.size:
+            # Known already.
+            self._in_order.pop(0)
         self._at = gone.size
+        self._begin = self._end = gone.size
+        self._part = gone
 
     def add(self, leaf: bytes) -> None:
-        while self._in_order and self._ranges[self._in_order[0]][1] <= self._at:
-            self._in_order.pop(0)
-        if self._in_order and self._ranges[self._in_order[0]][0] <= self._at:
-            self._parts[self._in_order[0]].add(leaf)
+        if self._at >= self._end and self._in_order:
+            number = self._in_order.pop(0)
+            self._begin, self._end = self._ranges[number]
+            self._part = self._parts[number]
+        if self._begin <= self._at < self._end:
+            self._part.add(leaf)
         self._at += 1
 
     def hashes(self) -> list[bytes]:

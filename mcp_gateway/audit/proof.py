@@ -5,12 +5,12 @@ The format is that of docs/audit-format.md. Making one reads all records of one 
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_gateway.audit.checkpoint import Covered, Hash, Standing, read
@@ -18,7 +18,7 @@ from mcp_gateway.audit.merkle import Frontier, leaf_hash, root_from_path
 from mcp_gateway.audit.merkle import Path as TreePath
 from mcp_gateway.audit.query import Trail
 from mcp_gateway.audit.record import Record, chain_hash, parse, unseal
-from mcp_gateway.audit.verify_source import Source
+from mcp_gateway.audit.verify_source import Source, seq_of
 from mcp_gateway.errors import OperatorError
 
 
@@ -148,11 +148,18 @@ def _walk(source: Source, covered: Covered, seq: int) -> tuple[str, list[str]]:
         if at > covered.size:
             break
         expected += 1
-        steps.add(leaf_hash(bytes.fromhex(line[9:73].decode())))
+        steps.add(_leaf(line, place))
         found = line.decode() if at == seq else found
     if steps is None or not found or expected <= covered.size:
         raise OperatorError("the record is not there", where=place, remedy="mcp-gateway audit verify")
     return found, [one.hex() for one in steps.hashes()]
+
+
+def _leaf(line: bytes, place: str) -> bytes:
+    try:
+        return leaf_hash(unhexlify(line[9:73]))
+    except ValueError as exc:
+        raise OperatorError("a record has no hash", where=place, remedy="mcp-gateway audit verify") from exc
 
 
 def _numbered(source: Source, writer: str) -> Iterator[tuple[int, bytes]]:
@@ -160,8 +167,8 @@ def _numbered(source: Source, writer: str) -> Iterator[tuple[int, bytes]]:
         for number, line in run.lines:
             if not line.endswith(b"\n"):
                 continue
-            try:
-                yield int(orjson.loads(line)["seq"]), line.rstrip(b"\n")
-            except (ValueError, KeyError, TypeError) as exc:
+            seq = seq_of(line)
+            if not seq:
                 where = f"{run.path.name}:{number}"
-                raise OperatorError("this is not a record", where=where, remedy="mcp-gateway audit verify") from exc
+                raise OperatorError("this is not a record", where=where, remedy="mcp-gateway audit verify")
+            yield seq, line[:-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcp_gateway.audit.verify_report import Finding, Kind
-from mcp_gateway.audit.verify_source import Source
+from mcp_gateway.audit.verify_source import Source, seq_of
 
 
 def compare(one: Source, other: Source) -> list[Finding]:
@@ -26,6 +26,5 @@ def compare(one: Source, other: Source) -> list[Finding]:
 def _records(source: Source) -> Iterator[tuple[str, int, bytes, str]]:
     for run in source.runs():
         for number, line in run.lines:
-            digits = line.rpartition(b'"seq":')[2].partition(b",")[0]
-            if line.endswith(b"\n") and digits.isdigit():
-                yield run.writer, int(digits), line[9:73], f"{run.path.name}:{number}"
+            if line.endswith(b"\n"):
+                yield run.writer, seq_of(line), line[9:73], f"{run.path.name}:{number}"
