@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _TURN_SECONDS = 1.0
 """Between two looks whether the process that runs the sink has died."""
 _LONGEST_ASKED = 300.0
+_LAST_SECONDS = 2.0
+"""How long a stop waits for the last records to be taken."""
 _BREATH_SECONDS = 0.02
 """Between full batches, so that catching up leaves the processor to the calls."""
 
@@ -97,8 +99,21 @@ class Following:
                 while True:
                     await self._once()
             finally:
+                await self._last_words()
                 with contextlib.suppress(OSError):
                     store(self._folder, self.name, self._state, sync=False)
+
+    async def _last_words(self) -> None:
+        """What is there at the end, if it is taken at once; the rest waits for the next start."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_SECONDS), contextlib.suppress(OSError):
+            while self._state.error is None:
+                batch = await to_thread.run_sync(self._take, self._state.places, self._most, limiter=self._limiter)
+                if not batch.pieces:
+                    return
+                try:
+                    self._took(batch, await self._send(batch))
+                except SinkFailure:
+                    return
 
     async def _once(self) -> None:
         places = self._state.places
@@ -157,6 +172,15 @@ class Following:
         await self._warn(batch)
 
     async def _was_taken(self, batch: Batch, taken: Taken) -> None:
+        state = self._state
+        self._took(batch, taken)
+        if taken.rejected:
+            _log.error("the audit sink %s rejected %d records: %s", self.name, taken.rejected, taken.said)
+            await self._tell("sink.rejected", count=taken.rejected, said=taken.said)
+        await self._keep(now=state.error is not None)
+        await self._warn(batch)
+
+    def _took(self, batch: Batch, taken: Taken) -> None:
         self._most = min(MOST_RECORDS, self._most * 2)
         state = self._state
         self._state = replace(
@@ -168,11 +192,6 @@ class Following:
             failures=0,
             rejected=state.rejected + taken.rejected,
         )
-        if taken.rejected:
-            _log.error("the audit sink %s rejected %d records: %s", self.name, taken.rejected, taken.said)
-            await self._tell("sink.rejected", count=taken.rejected, said=taken.said)
-        await self._keep(now=state.error is not None)
-        await self._warn(batch)
 
     async def _keep(self, *, now: bool) -> None:
         if self._state == self._stored or (not now and time.monotonic() - self._stored_at < self._pace.store):

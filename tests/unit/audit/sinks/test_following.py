@@ -8,7 +8,7 @@ import hmac
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +74,9 @@ def webhook(there: Receiver) -> Sink:
 
 @asynccontextmanager
 async def following(
-    sink: Sink, directory: Path, *, told: Told | None = None, warn_after: float = 1e12
+    sink: Sink, directory: Path, *, told: Told | None = None, warn_after: float = 1e12, pace: Pace = _PACE
 ) -> AsyncGenerator[Following]:
-    made = Following("one", sink, directory, record=told or Told(), warn_after=warn_after, pace=_PACE)
+    made = Following("one", sink, directory, record=told or Told(), warn_after=warn_after, pace=pace)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(made.run)
         yield made
@@ -147,6 +147,19 @@ async def test_what_was_sent_before_is_not_sent_by_the_next_process(tmp_path: Pa
             async with following(webhook(there), tmp_path):
                 await until(lambda: arrived(there, hand))
     assert there.seen["a"] == list(range(1, 61))
+
+
+async def test_a_stop_sends_what_is_there_unless_the_receiver_is_away(tmp_path: Path) -> None:
+    there, hand = receiver(), Hand(tmp_path, "a")
+    with there.listening():
+        async with following(webhook(there), tmp_path, pace=replace(_PACE, look=60)):
+            await until(lambda: (tmp_path / FOLDER / "one.lock").exists())
+            hand.write(700)
+        assert arrived(there, hand)
+    async with following(webhook(there), tmp_path):
+        hand.write(1)
+        await until(lambda: bool(load(tmp_path / FOLDER, "one").failures))
+    assert behind(tmp_path, load(tmp_path / FOLDER, "one").places).records == 1
 
 
 async def test_one_process_runs_a_sink_and_another_takes_over(tmp_path: Path) -> None:
