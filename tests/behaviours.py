@@ -1342,6 +1342,11 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_audit_erasure.py::test_an_erasure_without_a_reason_is_refused",
     ),
     Promise(
+        "Auditors find records and a person only by what was told.",
+        "inspection: reads are filtered by who asks",
+        "flow/test_api.py::test_auditors_find_records_and_a_person_only_by_what_was_told",
+    ),
+    Promise(
         "An argument a policy names is read by auditors until it is erased.",
         "audit: erasure by key destruction",
         "flow/test_audit_erasure.py::test_an_argument_a_policy_names_is_read_by_auditors_until_it_is_erased",

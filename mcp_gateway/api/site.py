@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from mcp_gateway import __version__
-from mcp_gateway.api import own, pages
+from mcp_gateway.api import own, pages, recorded
 from mcp_gateway.api.envelope import Envelope, known_code, problem, request_id_of, told
 from mcp_gateway.api.events import event_stream
 from mcp_gateway.api.signed_in import Desk, desk_of, person_of
@@ -170,6 +170,12 @@ async def revoke_grant(
     request: Request, person: SignedIn, grant: Annotated[str, PathParameter(max_length=own.MAX_ID)]
 ) -> own.Ended:
     return await own.revoke_grant(request, person, grant)
+
+
+@router.get("/audit", summary="What was recorded, newest first", responses=_BAD_REQUEST)
+async def audit(request: Request, person: SignedIn, asked: Annotated[recorded.Asked, Query()]) -> recorded.Recorded:
+    """Auditors read every record whole; a person reads the own ones, as it was told."""
+    return await recorded.recorded(request, person, asked)
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """Reads: browse, explain, audit queries and events; filtered by who asks."""
 
+from mcp_gateway.audit import Wanted
 from mcp_gateway.authorization import Access
 from mcp_gateway.inspection.browse import Filter
 from mcp_gateway.inspection.definition import Parameter
@@ -35,4 +36,5 @@ __all__ = [
     "ToolDetail",
     "ToolPage",
     "ToolView",
+    "Wanted",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 
@@ -28,20 +29,35 @@ _TOLD = frozenset(
 
 async def whole(trail: Trail, wanted: Wanted, *, limit: int) -> tuple[Record, ...]:
     """The newest `limit` matching records, newest first; raises AuditUnavailable when that takes too long."""
-    try:
-        with anyio.fail_after(_DEADLINE_SECONDS):
-            return await to_thread.run_sync(_search, trail, wanted, limit, abandon_on_cancel=True)
-    except TimeoutError as exc:
-        raise AuditUnavailable("the audit could not be searched in time") from exc
+    return await _searched(trail, wanted.since, limit, lambda record: record if wanted.matches(record) else None)
 
 
 async def own(trail: Trail, user: UserId, wanted: Wanted, *, limit: int) -> tuple[Record, ...]:
-    return tuple(_told(record) for record in await whole(trail, replace(wanted, user=user), limit=limit))
+    """What `user` did; found by nothing but what was told of it, or a question would tell the rest."""
+    about = replace(wanted, user=None)
+
+    def shown(record: Record) -> Record | None:
+        if not Wanted(user=user).matches(record):
+            return None
+        told = _told(record)
+        return told if about.matches(told) else None
+
+    return await _searched(trail, wanted.since, limit, shown)
 
 
-def _search(trail: Trail, wanted: Wanted, limit: int) -> tuple[Record, ...]:
-    searched = islice(trail.newest(Wanted(since=wanted.since)), _MAX_SEARCHED)
-    return tuple(islice((record for record in searched if wanted.matches(record)), limit))
+async def _searched(
+    trail: Trail, since: float | None, limit: int, shown: Callable[[Record], Record | None]
+) -> tuple[Record, ...]:
+    def search() -> tuple[Record, ...]:
+        looked_at = islice(trail.newest(Wanted(since=since)), _MAX_SEARCHED)
+        found = (shown(record) for record in looked_at)
+        return tuple(islice((record for record in found if record is not None), limit))
+
+    try:
+        with anyio.fail_after(_DEADLINE_SECONDS):
+            return await to_thread.run_sync(search, abandon_on_cancel=True)
+    except TimeoutError as exc:
+        raise AuditUnavailable("the audit could not be searched in time") from exc
 
 
 def _told(record: Record) -> Record:

@@ -309,10 +309,23 @@ async def test_a_person_reads_the_own_records_as_they_were_told(door: FirstParty
     await door.journal.event("access.added", "os:ana", object="server:tickets")
     own = await door.inspection.audit(person("mira"), Wanted(user="user:local/ana"))
     assert [record["kind"] for record in own] == ["login.succeeded"]
-    assert own[0].keys() <= {"kind", "at"}
+    assert own[0].keys() <= {"kind", "at", "outcome"}
     whole = await door.inspection.audit(person("ana"))
     assert [record["kind"] for record in whole] == ["access.added", "login.succeeded"]
     assert whole[0]["named"] == {"object": "server:tickets"}
+
+
+async def test_auditors_find_records_and_a_person_only_by_what_was_told(door: FirstParty) -> None:
+    for name in ("mira", "ana"):
+        await door.journal.event("access.requested", f"user:local/{name}", object="server:tickets")
+    found = await get(door, "ana", "/audit", user="user:local/mira", resource="server:tickets")
+    assert [record["actor"] for record in found.json()["records"]] == ["user:local/mira"]
+    assert len((await get(door, "ana", "/audit", kind="access.requested")).json()["records"]) == 2
+    own = (await get(door, "mira", "/audit", kind="access.requested", user="user:local/ana")).json()["records"]
+    assert [record.keys() <= {"kind", "at", "outcome"} for record in own] == [True]
+    assert (await get(door, "mira", "/audit", resource="server:tickets")).json() == {"records": []}
+    assert (await get(door, "mira", "/audit", limit=501)).status_code == 400
+    assert (await get(door, None, "/audit")).status_code == 401
 
 
 async def test_a_new_risk_counts_at_once(door: FirstParty) -> None:
