@@ -48,7 +48,7 @@ class TracedGateway(Gateway):
             error = exc.code
             raise
         finally:
-            walk.span("authenticate", began, error=error)
+            walk.authenticated = began, perf_counter_ns(), error
         walk.principal = principal
         return principal
 
@@ -207,13 +207,7 @@ async def _called(walk: Walk, permit: Permit, caller: Caller, forward: Forward) 
 
 def _told(walk: Walk, place: int, permit: Permit) -> Permit:
     told = permit.request.trace
-    trace = Trace(
-        f"{walk.id:032x}",
-        f"{place:016x}",
-        walk.flags,
-        walk.state,
-        told.baggage if told is not None else "",
-    )
+    trace = Trace.of(walk.id, place, walk.flags, walk.state, told.baggage if told is not None else "")
     return replace(permit, request=replace(permit.request, trace=trace))
 
 

@@ -39,23 +39,34 @@ _BAGGAGE_ENTRY = re.compile(
 class Trace:
     """Where what happens next belongs: it is the child of `parent` in the trace `id`."""
 
-    id: str
-    """32 hexadecimal digits."""
-    parent: str
-    """16 hexadecimal digits."""
-    flags: int = 0
+    traceparent: str
+    """As the standard writes it, version 00."""
     state: str = ""
     """What other tracing systems want passed on with it, as it stands."""
     baggage: str = ""
     """Passed on only where the operator says so."""
 
+    @staticmethod
+    def of(id: int, parent: int, flags: int = 0, state: str = "", baggage: str = "") -> Trace:
+        return Trace(f"00-{id:032x}-{parent:016x}-{flags:02x}", state, baggage)
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits."""
+        return self.traceparent[3:35]
+
+    @property
+    def parent(self) -> str:
+        """16 hexadecimal digits."""
+        return self.traceparent[36:52]
+
+    @property
+    def flags(self) -> int:
+        return int(self.traceparent[53:], 16)
+
     @property
     def sampled(self) -> bool:
         return bool(self.flags & SAMPLED)
-
-    @property
-    def traceparent(self) -> str:
-        return f"00-{self.id}-{self.parent}-{self.flags:02x}"
 
     def pairs(self) -> list[tuple[str, str]]:
         """What an upstream is told: header lines, and keys of `_meta`, alike."""
@@ -76,9 +87,7 @@ def told(source: Mapping[str, object], *, baggage: bool = False) -> Trace | None
     if more is not None and version == "00":
         return None
     return Trace(
-        trace_id,
-        span_id,
-        int(flags, 16) & _KNOWN_FLAGS,
+        f"00-{trace_id}-{span_id}-{int(flags, 16) & _KNOWN_FLAGS:02x}",
         _state(source.get(TRACESTATE)),
         _baggage(source.get(BAGGAGE)) if baggage else "",
     )

@@ -51,6 +51,7 @@ class Walk:
         "_tracer",
         "asked",
         "attributes",
+        "authenticated",
         "began",
         "current",
         "error",
@@ -87,6 +88,8 @@ class Walk:
         self.name = self.target = ""
         self.error = ""
         self.principal: Principal | None = None
+        self.authenticated: tuple[int, int, str] | None = None
+        """When that began and ended, and what was wrong; a span of it waits until it is known whether it is wanted."""
         self.asked = 0
         """How often the relationships were asked."""
         self.shift = 0
@@ -99,10 +102,10 @@ class Walk:
         if said is None or not incoming.continued:
             self._begin()
             self.link = said
-            return Trace(f"{self.id:032x}", f"{self.root:016x}", self.flags)
+            return Trace.of(self.id, self.root, self.flags)
         self.id, self.parent = int(said.id, 16), int(said.parent, 16)
         self.flags, self.sampled, self.state = said.flags, said.sampled, said.state
-        return Trace(said.id, f"{self.root:016x}", said.flags, said.state, said.baggage)
+        return Trace.of(self.id, self.root, said.flags, said.state, said.baggage)
 
     def span(
         self, name: str, began: int, attributes: Attributes = _NOTHING, *, error: str = "", place: int = 0
@@ -143,6 +146,9 @@ class Walk:
         if self._tracer.identities and self.principal is not None:
             self.attributes["enduser.id"] = self.principal.user
             self.attributes["mcp_gateway.agent"] = self.principal.agent
+        if self.authenticated is not None:
+            began, ended, error = self.authenticated
+            self.spans.append(Span("authenticate", Kind.INTERNAL, _span_id(), self.root, began, ended, _NOTHING, error))
         now = time.perf_counter_ns()
         self.spans.append(
             Span(self.name, Kind.SERVER, self.root, self.parent, self.began, now, self.attributes, self.error)

@@ -33,7 +33,7 @@ from tests.unit.audit.calls import (
 
 pytestmark = pytest.mark.anyio
 
-_TRACE = Trace("a" * 32, "b" * 16)
+_TRACE = Trace(f"00-{'a' * 32}-{'b' * 16}-01")
 _WHO = {"user", "agent", "client"}
 _TOKEN = {"audience", "token", "scope", "tenant", "memberships"}
 _WHAT = {"tool", "digest", "risk", "arguments", "arguments_bytes", "resources"}

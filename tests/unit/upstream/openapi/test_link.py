@@ -78,7 +78,7 @@ async def test_a_body_is_sent_and_nothing_is_followed_or_added(tmp_path: Path) -
 
 
 async def test_the_trace_of_a_request_is_in_its_headers(tmp_path: Path) -> None:
-    trace = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", 1, "rojo=1")
+    trace = Trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "rojo=1")
     async with running_api() as api, Upstreams(tmp_path) as upstreams:
         entry = api.entry()
         upstreams.configure([entry])
