@@ -47,6 +47,18 @@ authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under g
 bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peers; at most 5 minutes
 	@$(BIN)/python -m bench
 
+bench-gate: .venv/.ready ## a governed call against the floor, by processor time: fails when it became dearer
+	@$(BIN)/python -m bench.gate
+
+bench-flat: .venv/.ready ## a call with 10 and with 10,000 tools, a list of 1,000 warm and after a change
+	@$(BIN)/python -m bench.flat
+
+bench-two: .venv/.ready ## two processes on one data directory against one alone: CPU per call
+	@$(BIN)/python -m bench.two
+
+bench-memory: .venv/.ready ## five minutes under load: idle memory and its slope
+	@$(BIN)/python -m bench.memory
+
 bench-streams: .venv/.ready ## 5,000 idle listening clients: memory of each, and the calls beside them
 	@$(BIN)/python -m bench.streams
 
@@ -80,4 +92,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-streams bench-audit bench-overload fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-gate bench-flat bench-two bench-memory bench-streams bench-audit bench-overload fuzz-relationships soak docs lock clean help

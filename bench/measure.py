@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from bench.load import Plan, Seen
 from bench.targets import Target, pinned
@@ -46,22 +46,20 @@ def cell(
     connections: int,
     seconds: float = 1.5,
     rate: float | None = None,
+    warm_seconds: float = 0.3,
 ) -> Cell:
-    measured = _cell(target, request, connections=connections, seconds=seconds, rate=rate)
+    plan = Plan(target.port, target.path, request[0], request[1], connections, seconds, warm_seconds, rate)
+    measured = _cell(target, plan)
     if measured is None:
         # A slow proxy answers nobody within a short measurement.
-        measured = _cell(target, request, connections=connections, seconds=_SLOW_TIMES * seconds, rate=rate)
+        measured = _cell(target, replace(plan, seconds=_SLOW_TIMES * seconds))
     if measured is None:
         raise Unusable(f"{target.name} answered too few requests to measure")
     return measured
 
 
-def _cell(
-    target: Target, request: tuple[dict[str, str], str], *, connections: int, seconds: float, rate: float | None
-) -> Cell | None:
+def _cell(target: Target, plan: Plan) -> Cell | None:
     """None when too few were answered in time."""
-    headers, body = request
-    plan = Plan(target.port, target.path, headers, body, connections, seconds, warm_seconds=0.3, rate=rate)
     before = cpu_seconds(target.pid)
     seen = _load(plan, target.load_core)
     used = cpu_seconds(target.pid) - before

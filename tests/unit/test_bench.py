@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import machine, report
+from bench import gate, machine, report
 from bench.load import ID_PLACE
 from bench.measure import Cell, Unusable, cell, cpu_seconds, median
+from bench.memory import slope_per_hour
 from bench.targets import Target, gateway, upstream
 
 
@@ -74,3 +75,15 @@ def test_a_gateway_before_servers_of_both_eras_is_measured(tmp_path: Path) -> No
         for target in made.values():
             signed_in = target.signed_in()
             assert cell(signed_in, signed_in.call(), connections=2, seconds=0.3).per_second > 0
+
+
+def test_the_gate_compares_the_least_disturbed_quarter_of_each() -> None:
+    pairs = [gate.Pair(10, 30), gate.Pair(10, 300), gate.Pair(500, 40), gate.Pair(20, 60)]
+    assert gate.ratio(pairs) == 3
+    assert gate.summary(pairs, 3.0)["within"] is True
+    assert gate.summary(pairs, 2.9)["within"] is False
+
+
+def test_the_slope_of_memory_is_that_of_a_line() -> None:
+    assert slope_per_hour([(0, 100), (1800, 101), (3600, 102)]) == pytest.approx(2)
+    assert slope_per_hour([(0, 100)]) == 0

@@ -1,0 +1,82 @@
+"""`make bench-memory`: what a gateway holds idle, and how much more each hour under load.
+
+The slope is a line through the resident size after a warm-up, least squares; a token is fetched anew now and
+then, as clients do. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import targets
+from bench.measure import cell
+from bench.targets import Target
+
+_CONNECTIONS = 16
+_TURN_SECONDS = 5.0
+_WARM_SHARE = 0.3
+_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcp-gateway-bench-")))
+        bare = stack.enter_context(targets.upstream("bare"))
+        target = stack.enter_context(targets.gateway(folder / "made", {"bare": (bare, 10)}))["bare"]
+        idle = resident_mb(target.pid)
+        seen, calls = under_load(target, 60 * options.minutes)
+    last = seen[-1][1]
+    print(
+        json.dumps(
+            {
+                "idle_mb": round(idle, 1),
+                "slope_mb_per_hour": round(slope_per_hour(seen), 2),
+                "last_mb": round(last, 1),
+                "minutes": options.minutes,
+                "samples": len(seen),
+                "calls": calls,
+            }
+        )
+    )
+
+
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES / 2**20
+
+
+def under_load(target: Target, seconds: float) -> tuple[Sequence[tuple[float, float]], int]:
+    """(seconds since the begin, MB) after the warm-up, and about how many calls there were in all."""
+    seen: list[tuple[float, float]] = []
+    begun, calls = time.monotonic(), 0
+    while (passed := time.monotonic() - begun) < seconds:
+        signed_in = target.signed_in()
+        measured = cell(signed_in, signed_in.call(), connections=_CONNECTIONS, seconds=_TURN_SECONDS)
+        calls += round(measured.per_second * _TURN_SECONDS)
+        if passed >= seconds * _WARM_SHARE or not seen:
+            seen.append((passed, resident_mb(target.pid)))
+    # The first is of before the warm-up; it only stands in when there is no other.
+    return (seen[1:] if len(seen) > 2 else seen), calls
+
+
+def slope_per_hour(seen: Sequence[tuple[float, float]]) -> float:
+    """Of the least-squares line, in what the second of each pair is in."""
+    if len(seen) < 2:
+        return 0.0
+    middle_x = sum(x for x, _ in seen) / len(seen)
+    middle_y = sum(y for _, y in seen) / len(seen)
+    above = sum((x - middle_x) * (y - middle_y) for x, y in seen)
+    return 3600 * above / sum((x - middle_x) ** 2 for x, _ in seen)
+
+
+if __name__ == "__main__":
+    main()
