@@ -2121,4 +2121,24 @@ PROMISES: tuple[Promise, ...] = (
         "N172; MCP 2026-07-28 basic/index, trace context (SEP-414)",
         "contract/test_upstream_transports.py::test_the_trace_of_a_request_reaches_the_upstream_in_every_way_there_is",
     ),
+    Promise(
+        "A copy of the audit that is behind fires the sink alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_a_copy_of_the_audit_that_is_behind_fires_the_sink_alert",
+    ),
+    Promise(
+        "Checkpoints that are not made or not brought fire their alerts.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_checkpoints_that_are_not_made_or_not_brought_fire_their_alerts",
+    ),
+    Promise(
+        "More requests than the process may have fire the shedding alert.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_more_requests_than_the_process_may_have_fire_the_shedding_alert",
+    ),
+    Promise(
+        "Every metric that is described was on a real page.",
+        "requirements N118, N119, N121, N122, N123, N173: alerts",
+        "flow/test_alerts.py::test_every_metric_that_is_described_was_on_a_real_page",
+    ),
 )

@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from mcp_gateway.authorization.backends.replica import ReplicaRelationships, since_boot
+from mcp_gateway.compose.metrics_audit import Kept
 from mcp_gateway.compose.office import Office
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.telemetry.metrics import Tally, place
@@ -71,6 +72,7 @@ class Metrics:
         self._socket = _opened(settings.host, settings.port)
         self._watched = _Watched()
         self._uses = FirstUses(made.data_dir.root / "metrics" / "first-uses.jsonl")
+        self._kept = Kept(made.settings)
         self._sources = _Sources(made, inflight, streams, sessions, self._uses, self._watched)
         self._page = Page(tally := Tally(self._uses.noticed), process=made.settings.listen)
         made.journal.writer.observe_also(tally.observe)
@@ -87,7 +89,10 @@ class Metrics:
     async def _text(self) -> bytes:
         # Values are read here, between two turns of the loop; making text of them takes milliseconds, elsewhere.
         readings = list(readings_of(self._sources))
-        return await anyio.to_thread.run_sync(self._page.render, readings)
+        return await anyio.to_thread.run_sync(self._rendered, readings)
+
+    def _rendered(self, readings: list[Reading]) -> bytes:
+        return self._page.render([*readings, *self._kept.readings()])
 
     async def _keep_measuring_lag(self) -> None:
         while True:
@@ -105,6 +110,7 @@ def readings_of(sources: _Sources) -> Iterator[Reading]:
     """What others keep, as it is now."""
     made = sources.made
     yield Reading("requests_in_flight", sources.inflight.under_way)
+    yield Reading("requests_shed_total", sources.inflight.shedding.refused + sources.inflight.full)
     yield Reading("streams_open", len(sources.streams))
     yield Reading("sessions", sources.sessions.lately())
     yield from (

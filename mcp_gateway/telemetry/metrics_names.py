@@ -63,6 +63,7 @@ METRICS: dict[str, Described] = {
         "Requests refused before it was known what they are about; `uncounted_reason` under a flood.", "reason"
     ),
     "requests_in_flight": _gauge("Requests under way, event streams left out."),
+    "requests_shed_total": _counter("Requests refused because there was more to do than the process can."),
     "streams_open": _gauge("Event streams to clients."),
     "sessions": _gauge("Sessions of the session era this process was asked about within ten minutes, about."),
     # people and clients
@@ -90,6 +91,14 @@ METRICS: dict[str, Described] = {
     "audit_failures_total": _counter("Records that could not be written, and waits for the disk that failed.", "step"),
     "audit_sync_seconds": _histogram("How long the disk took to have what was written."),
     "audit_unsynced_seconds": _gauge("Age of the oldest record that is not known to be on the disk."),
+    "audit_sink_waiting": _gauge("Records a sink has not had yet.", "sink"),
+    "audit_sink_oldest_timestamp_seconds": _gauge(
+        "When the oldest record was written that a sink has not had; missing when it has had all.", "sink"
+    ),
+    "audit_sink_failures": _gauge("How often in a row the sink took nothing.", "sink"),
+    "audit_checkpoint_timestamp_seconds": _gauge("When the newest signed checkpoint was made; at first the start."),
+    "audit_second_place_failing": _gauge("1 while checkpoints do not reach their second place.", "place"),
+    "audit_damaged_writers": _gauge("Writers whose files no longer hold what was written."),
     # the process
     "loop_lag_seconds": _histogram("How much later than asked for the event loop came round, four times a second."),
     "process_info": _gauge("Always 1.", "version", "writer"),

@@ -152,6 +152,8 @@ class InFlight:
         self.shedding = shedding or Shedding()
         self.waiting = 0
         """How many of them wait for a person; those count apart."""
+        self.full = 0
+        """Requests refused so far because as many were under way as may be."""
         self._flights: set[Flight] = set()
         self._streams: set[Flight] = set()
         """Requests that became event streams: not counted and not asked about here, but waited for at the end."""
@@ -216,6 +218,7 @@ class InFlight:
 
     def enter(self, flight: Flight) -> None:
         if len(self._flights) - self.waiting >= self._limit:
+            self.full += 1
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
 
