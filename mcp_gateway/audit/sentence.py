@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from mcp_gateway.audit.events import places, sentence_of
@@ -122,9 +123,17 @@ def _value(name: str, value: Any) -> str:
 
 
 def _moment(seconds: float) -> str:
+    return _second(int(seconds // 1))
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    # Many records are of one second, and a collector is sent a sentence of each.
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _printable(text: str) -> str:
     """A name in a record may come from a stranger; a terminal must not obey it."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "�" for character in text)

@@ -71,7 +71,7 @@ def log_record(line: bytes) -> dict[str, Any]:
         return {"severityNumber": _ERROR[0], "severityText": _ERROR[1], "body": {"stringValue": whole}}
     number, text = _severity(record)
     at = str(int(float(record["at"]) * 1_000_000) * 1_000)
-    named = {_ATTRIBUTES[name]: record[name] for name in _ATTRIBUTES if record.get(name) is not None}
+    named = {key: record[name] for name, key in _ATTRIBUTES.items() if record.get(name) is not None}
     log: dict[str, Any] = {
         "timeUnixNano": at,
         "observedTimeUnixNano": at,
@@ -79,7 +79,7 @@ def log_record(line: bytes) -> dict[str, Any]:
         "severityText": text,
         "eventName": f"mcp_gateway.audit.{record['kind']}",
         "body": {"stringValue": sentence(record)},
-        "attributes": [*_attributes(named), *_attributes({"mcp_gateway.audit.record": whole})],
+        "attributes": _attributes({**named, "mcp_gateway.audit.record": whole}),
     }
     if record.get("trace"):
         log["traceId"] = record["trace"]
@@ -97,6 +97,8 @@ def _attributes(named: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _value(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"stringValue": value}
     if isinstance(value, bool):
         return {"boolValue": value}
     # 64-bit integers are text in the JSON of protocol buffers.
