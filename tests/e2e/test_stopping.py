@@ -27,17 +27,19 @@ pytestmark = pytest.mark.anyio
 ROUNDS = int(os.environ.get("STOP_ROUNDS", "2"))
 CLIENTS = int(os.environ.get("STOP_CLIENTS", "24"))
 _DRAIN_SECONDS = 30.0
-_TOKEN_ROUNDS = 10
+_TOKEN_SECONDS = 120.0
+"""Tokens live five minutes."""
 
 
 async def test_a_gateway_told_to_stop_under_load_loses_no_acknowledged_call(tmp_path: Path) -> None:
-    crowd, codes, longest, token = Crowd(), list[int](), 0.0, ""
+    crowd, codes, longest = Crowd(), list[int](), 0.0
+    token, signed_in = "", float("-inf")
     with counting(tmp_path) as upstream:
         gateway = crowded(tmp_path / "gateway", upstream)
         upstream.pause_seconds = 0.05
-        for played in range(ROUNDS):
-            if played % _TOKEN_ROUNDS == 0:
-                token = gateway.token(user="mira", agent=AGENT)
+        for _ in range(ROUNDS):
+            if time.monotonic() - signed_in > _TOKEN_SECONDS:
+                token, signed_in = gateway.token(user="mira", agent=AGENT), time.monotonic()
             code, seconds = await _stopped_under_load(gateway, crowd, token)
             codes.append(code)
             longest = max(longest, seconds)

@@ -109,6 +109,7 @@ def test_every_command_explains_itself_and_takes_the_shared_options(
 def test_the_commands_are_these() -> None:
     assert {" ".join(command) for command in commands()} == {
         "serve",
+        "doctor",
         "setup",
         "reload",
         "explain",
