@@ -20,6 +20,8 @@ Attributes: TypeAlias = Mapping[str, str | int | bool]
 
 _NOTHING: Attributes = {}
 _HALF = (1 << 64) - 1
+_MAX_SPANS = 100
+"""Of one request."""
 
 
 class Kind(IntEnum):
@@ -111,18 +113,8 @@ class Walk:
         self, name: str, began: int, attributes: Attributes = _NOTHING, *, error: str = "", place: int = 0
     ) -> None:
         """Something of the gateway's own that ended now; `place` is what `enter` gave."""
-        self.spans.append(
-            Span(
-                name,
-                Kind.INTERNAL,
-                place or _span_id(),
-                self.current,
-                began,
-                time.perf_counter_ns(),
-                attributes,
-                error,
-            )
-        )
+        ended = time.perf_counter_ns()
+        self._add(Span(name, Kind.INTERNAL, place or _span_id(), self.current, began, ended, attributes, error))
 
     def enter(self) -> tuple[int, int]:
         """What happens until `leave` belongs to a span of its own: that span's id, and whom it belongs to itself."""
@@ -135,7 +127,14 @@ class Walk:
     def ask(self, name: str, id: int, began: int, attributes: Attributes, error: str) -> None:
         """A request to an upstream that ended now."""
         ended = time.perf_counter_ns()
-        self.spans.append(Span(name, Kind.CLIENT, id, self.current, began, ended, attributes, error))
+        self._add(Span(name, Kind.CLIENT, id, self.current, began, ended, attributes, error))
+
+    def _add(self, span: Span) -> None:
+        if len(self.spans) < _MAX_SPANS:
+            self.spans.append(span)
+        else:
+            # A client may listen for hours.
+            self.attributes["mcp_gateway.spans_left_out"] = True
 
     def finish(self) -> None:
         """The request is answered, or nobody waits for an answer any more."""

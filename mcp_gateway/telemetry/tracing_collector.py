@@ -67,7 +67,7 @@ class Collector:
             with anyio.fail_after(self._seconds):
                 address = (await self._find(self._host, self._port))[0]
         except (OSError, TimeoutError) as exc:
-            raise NotTaken("the collector's host cannot be resolved", after=0.0) from exc
+            raise NotTaken("the collector's host cannot be resolved, or its address is not allowed", after=0.0) from exc
         self._client = self._built(address)
         return self._client
 

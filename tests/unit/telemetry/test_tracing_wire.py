@@ -109,3 +109,11 @@ def test_the_share_of_traces_that_begin_here_is_kept_and_decided_by_their_id() -
     assert all(trace.sampled == tracer.chosen(int(trace.id, 16)) for trace in traces)
     assert not tracer.begin().join({"traceparent": PARENT[:-1] + "0"}, {}).sampled
     assert Tracer(lambda _walk: None, sample=0.0, incoming=Incoming()).begin().join({"traceparent": PARENT}, {}).sampled
+
+
+def test_a_request_that_never_ends_keeps_a_bounded_number_of_spans() -> None:
+    walk = walk_of([])
+    for _ in range(500):
+        walk.span("decide", walk.began)
+    walk.finish()
+    assert len(walk.spans) < 110 and walk.attributes["mcp_gateway.spans_left_out"] is True
