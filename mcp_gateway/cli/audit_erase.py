@@ -9,6 +9,10 @@ import typer
 from mcp_gateway.cli import arguments
 from mcp_gateway.cli.desk import Desk, command
 from mcp_gateway.cli.terminal import Declined
+from mcp_gateway.model.ids import UserId
+
+_NOBODY = UserId("user:unknown")
+"""By whom a sign-in is recorded whose name nobody has."""
 
 _STAYS = "the ids of user and agent stay in the records, and the chain over them holds"
 
@@ -19,12 +23,14 @@ def register(app: typer.Typer) -> None:
 
 async def erase(
     desk: Desk,
-    user: Annotated[str, typer.Option("--user", help="Whose values.")],
+    user: Annotated[
+        str, typer.Option("--user", help="Whose values; user:unknown for sign-ins under names nobody has.")
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why; recorded.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Destroy the key that values of a person are sealed with: they are unreadable here and in every copy."""
-    identifier = arguments.user(user)
+    identifier = _NOBODY if user == _NOBODY else arguments.user(user)
     if not yes and desk.terminal.interactive and not desk.terminal.agreed(f"Erase every value of {identifier}?"):
         raise Declined("nothing was erased")
     erased = await desk.office.administration.audit_erase(identifier, reason, actor=desk.actor)

@@ -23,33 +23,36 @@ def everything(folder: Path) -> bytes:
 
 
 def signed_in_and_failed(gateway: Installation) -> None:
-    """Somebody who mistypes the password, which is recorded with the address it came from."""
+    """Somebody who mistypes the password, and somebody nobody knows; recorded with the address they came from."""
     gateway.cli("user", "add", "mira", "--password-stdin", stdin="correct horse battery staple")
     with gateway.serving(), httpx2.Client(base_url=gateway.origin, trust_env=False) as browser:
         page = browser.get("/login", params={"next": "/catalog"})
         sealed = page.text.partition('name="form" value="')[2].partition('"')[0]
-        form = {"form": sealed, "username": "mira", "password": "wrong"}
-        browser.post("/login", data=form, headers={"Origin": gateway.origin})
+        for name in ("mira", "nobody"):
+            form = {"form": sealed, "username": name, "password": "wrong"}
+            browser.post("/login", data=form, headers={"Origin": gateway.origin})
 
 
 def logins(gateway: Installation) -> list[dict[str, Any]]:
-    return gateway.json("audit", "tail", "--kind", "login.failed")
+    return gateway.json("audit", "tail", "--kind", "login.failed")[::-1]
 
 
 def test_an_erased_person_left_no_value_in_the_data_directory_and_the_audit_verifies(tmp_path: Path) -> None:
     gateway = install(tmp_path, registry={})
     signed_in_and_failed(gateway)
     data, backup = tmp_path / "data", tmp_path / "backup"
-    [failed] = logins(gateway)
-    assert failed["named"] == {"address": _ADDRESS}
+    unknown, failed = logins(gateway)
+    assert failed["named"]["address"] == unknown["named"]["address"] == _ADDRESS
     assert f'"address":"{_ADDRESS}"'.encode() not in everything(data / "audit")
     shutil.copytree(data / "audit", backup)
 
     told = gateway.json("audit", "erase", "--user", "mira", "--reason", "asked by her, ticket 7")
     assert told == {"user": "user:local/mira", "erased": True}
-    [failed] = logins(gateway)
+    unknown, failed = logins(gateway)
     assert [*failed["named"]["address"]] == ["erased"]
-    [erased] = gateway.json("audit", "tail", "--kind", "audit.erased")
+    assert unknown["named"]["address"] == _ADDRESS
+    assert gateway.json("audit", "erase", "--user", "user:unknown", "--reason", "old")["erased"] is True
+    erased, _ = gateway.json("audit", "tail", "--kind", "audit.erased")
     assert erased["named"] == {"user": "user:local/mira", "reason": "asked by her, ticket 7"}
     assert erased["actor"].startswith("os:")
 
