@@ -2141,4 +2141,14 @@ PROMISES: tuple[Promise, ...] = (
         "requirements N118, N119, N121, N122, N123, N173: alerts",
         "flow/test_alerts.py::test_every_metric_that_is_described_was_on_a_real_page",
     ),
+    Promise(
+        "With a token metrics are for its holder, and never on the address of clients.",
+        "docs/operations.md: metrics",
+        "flow/test_metrics.py::test_with_a_token_metrics_are_for_its_holder_and_never_on_the_clients_address",
+    ),
+    Promise(
+        "An address of metrics that is taken and a token others can read end the start.",
+        "docs/operations.md: metrics",
+        "flow/test_metrics.py::test_an_address_that_is_taken_and_a_token_others_can_read_end_the_start",
+    ),
 )

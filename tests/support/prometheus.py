@@ -57,7 +57,10 @@ def scrape(url: str, *, token: str | None = None) -> Scrape:
     try:
         with urllib.request.urlopen(request, timeout=10) as response:
             text = response.read().decode()
-    except (urllib.error.URLError, OSError):
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        return Scrape(at, {up: 0.0})
+    except OSError:
         return Scrape(at, {up: 0.0})
     samples = {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
