@@ -123,7 +123,7 @@ def _contextforge(python: Path, before: Target) -> Generator[Target]:
             path = _registered(f"http://127.0.0.1:{port}/v1", before, headers)
             more = {**headers, "mcp-protocol-version": LEGACY}
             called = f"bench-{tool_name(3).replace('_', '-')}"
-            yield replace(_target(process, port), path=f"/v1{path}", headers=more, modern=False, tool=called)
+            yield replace(_target(process, port), path=path, headers=more, modern=False, tool=called)
 
 
 def _contextforge_env(folder: Path) -> dict[str, str]:
@@ -142,7 +142,7 @@ def _contextforge_env(folder: Path) -> dict[str, str]:
 
 
 def _registered(api: str, before: Target, headers: dict[str, str]) -> str:
-    """The path of the virtual server."""
+    """The path of the virtual server; unlike the rest of its API, it answers below /v1 with 404."""
     url = f"http://127.0.0.1:{before.port}/mcp"
     _post(f"{api}/gateways", {"name": "bench", "url": url, "transport": "STREAMABLEHTTP"}, headers)
     tools = [tool["id"] for tool in json.loads(_asked(f"{api}/tools", None, headers)[1])]
