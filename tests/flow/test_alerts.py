@@ -143,6 +143,9 @@ async def test_quiet_traffic_fires_no_alert(stage: Stage) -> None:
     await _sign_in(stage, "mira", "wrong")
     day.then(await settled(stage, begun), minutes=10)
     assert day.firing(stage.folder) == set()
+    counted = stage.scraped()
+    assert counted.value("mcp_gateway_calls_total", tool="echo") > 0
+    assert counted.value("mcp_gateway_audit_unread_total") == 0, "records changed and the counting did not"
 
 
 async def test_many_denials_fire_the_deny_alerts(stage: Stage) -> None:
