@@ -2107,14 +2107,9 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_traces.py::test_while_tracing_is_off_a_trace_is_passed_on_as_it_is",
     ),
     Promise(
-        "A linked trace is not joined; spans name people only where that is set; the end sends what waits.",
+        "A linked trace is not joined; spans name people only where set; a hanging collector hurts no call.",
         "N39; W3C Trace Context 4, privacy and security",
-        "flow/test_traces.py::test_a_linked_trace_is_not_joined_and_who_asked_is_told_only_where_that_is_set",
-    ),
-    Promise(
-        "A collector that hangs changes nothing for calls nor for the end.",
-        "design 10: failure behaviour",
-        "flow/test_traces.py::test_a_collector_that_hangs_changes_nothing_for_calls_nor_for_the_end",
+        "flow/test_traces.py::test_a_linked_trace_is_not_joined_people_are_named_where_set_and_a_hanging_collector_hurts_no_call",
     ),
     Promise(
         "The trace of a request reaches its upstream in every transport, in _meta and in headers.",
