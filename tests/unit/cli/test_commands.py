@@ -453,7 +453,7 @@ def test_a_token_is_only_for_an_endpoint_of_ours(with_mira: Shell, resource: str
 
 def test_the_audit_is_shown_and_verified_and_a_changed_one_is_noticed(with_mira: Shell) -> None:
     with_mira.done("access", "add", "mira", "reader", "server:x")
-    assert "access.added" in with_mira("audit", "tail", "-n", "1").out
+    assert "gave user:local/mira the relation reader on server:x" in with_mira("audit", "tail", "-n", "1").out
     checked = with_mira.done("audit", "verify")
     assert (checked["whole"], len(checked["writers"]), checked["findings"]) == (True, 2, [])
     file = sorted((with_mira.folder / "data" / "audit").iterdir())[0]
