@@ -39,11 +39,11 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcp-gateway-bench-")))
         start = stack.enter_context
         bare, thousand = start(targets.upstream("bare")), start(targets.upstream("bare", tools=1_000))
-        few = start(targets.gateway(folder / "few", {"bare": (bare, 10)}))["bare"]
+        few = start(targets.gateway(folder / "few", {"bare": (bare, 10)}, overload=targets.ADMITS_ALL))["bare"]
         # As servers are: a thousand tools each, and the one that is called.
         wide = {f"many{number}": (thousand, 1_000) for number in range(options.tools // 1_000)}
         idle = resident_mb(few.pid)
-        large = start(targets.gateway(folder / "large", {"bare": (bare, 10), **wide}))
+        large = start(targets.gateway(folder / "large", {"bare": (bare, 10), **wide}, overload=targets.ADMITS_ALL))
         pairs = _pairs(few, large["bare"], options.rounds, options.seconds)
         lists = _lists(large["many0"])
         grown = resident_mb(large["bare"].pid)

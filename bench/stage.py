@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import targets
 from bench.peers import PEERS, Peer
-from bench.targets import Target
+from bench.targets import ADMITS_ALL, Target
 from tests.support.environments import Unavailable
 
 DIRECT_SDK = "direct, SDK server"
@@ -37,12 +37,23 @@ class Stage:
         kinds = ("bare-events", "legacy", "legacy-events")
         servers = {"sdk": sdk, "bare": bare, **{kind: start(targets.upstream(kind)) for kind in kinds}}
         full = start(
-            targets.gateway(folder / "full", {name: (target, 10) for name, target in servers.items()}, server=server)
+            targets.gateway(
+                folder / "full",
+                {name: (target, 10) for name, target in servers.items()},
+                server=server,
+                overload=ADMITS_ALL,
+            )
         )
         one = {"bare": (bare, 10)}
-        host = start(targets.gateway(folder / "host", one, server=server, audit={"durability": "host"}))
-        ungoverned = start(targets.gateway(folder / "open", one, module="bench.ungoverned", server=server))
-        large = start(targets.gateway(folder / "large", {**one, "many": (many, 1000)}, server=server))
+        host = start(
+            targets.gateway(folder / "host", one, server=server, overload=ADMITS_ALL, audit={"durability": "host"})
+        )
+        ungoverned = start(
+            targets.gateway(folder / "open", one, module="bench.ungoverned", server=server, overload=ADMITS_ALL)
+        )
+        large = start(
+            targets.gateway(folder / "large", {**one, "many": (many, 1000)}, server=server, overload=ADMITS_ALL)
+        )
         self.few, self.many = full["bare"], large["bare"]
         self.list_few, self.list_many = full["bare"], large["many"]
         self.ours: Mapping[str, Target] = {

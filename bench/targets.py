@@ -20,6 +20,8 @@ from tests.support.processes import Running, free_port, listening, running
 AGENT = "bench"
 USER = "bench"
 MODERN = "2026-07-28"
+ADMITS_ALL = {"patience": 0}
+"""Closed loops ask for more than there is; where cost is measured, nothing is shed. bench.overload measures shedding."""
 SERVED_CORE = 0
 OTHER_CORE = 1
 READY_SECONDS = 120.0
