@@ -9,8 +9,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
-
 from mcp_gateway.telemetry.metrics import OTHER, Tally, place, reason
 from mcp_gateway.telemetry.metrics_histogram import MICROSECONDS, Histogram
 from mcp_gateway.telemetry.metrics_names import METRICS, PREFIX, PROCESS
@@ -36,6 +34,9 @@ class Page:
     def __init__(self, tally: Tally, *, process: str) -> None:
         self._tally = tally
         self._process = process
+        # Megabytes that only a gateway with metrics should hold.
+        from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
         self._machine = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self._machine)
         GCCollector(registry=self._machine)
@@ -46,6 +47,8 @@ class Page:
         for read in (*counted(self._tally), *readings):
             by_name[read.name].append(read)
         lines = (line for name, found in by_name.items() if found for line in self._family(name, found))
+        from prometheus_client import generate_latest
+
         return "".join(lines).encode() + generate_latest(self._machine)
 
     def _family(self, name: str, found: Iterable[Reading]) -> Iterator[str]:

@@ -15,8 +15,6 @@ from typing import Any, Literal, TypeAlias, cast
 
 import anyio
 import uvicorn
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server as GranianServer
 
 from mcp_gateway.transport.http1 import IDLE_SECONDS, Http1
 from mcp_gateway.transport.inflight import InFlight
@@ -57,6 +55,10 @@ async def serve(
 
 
 async def _granian(app: App, host: str, port: int, inflight: InFlight, stop: anyio.Event, connections: int) -> None:
+    # Only who chose it should pay for it.
+    from granian.constants import HTTPModes, Interfaces
+    from granian.server.embed import Server as GranianServer
+
     server = GranianServer(
         app,
         address=host,
