@@ -33,7 +33,10 @@ class Stage:
 async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
     def prepared(url: str) -> Installation:
         limits = {"concurrency_per_principal": 64}
-        gateway = install(tmp_path / "gateway", registry={"echo": http_entry("echo", url)}, limits=limits)
+        waits = {"patience": 0}  # two hundred that never pause are more than one process can do at once
+        gateway = install(
+            tmp_path / "gateway", registry={"echo": http_entry("echo", url)}, limits=limits, overload=waits
+        )
         gateway.add_user("mira", calls="echo")
         for agent in AGENTS:
             gateway.let_agent_act(agent, "mira", server="echo")
