@@ -2,8 +2,9 @@
 
 The sign is how late the event loop comes back to a timer because it worked, which every request waits for too.
 Slow upstreams and idle streams do not show in it, nor do other programs that have the processor: refusing
-requests would not bring it back. Late for a tenth of a second: from now on a little less is let in than was
-finished in that time, the less the later it is, and more again as soon as it is not late. Everybody gets up to one level,
+requests would not bring it back. A pause is none either, nor a burst: late for the better part of a second while
+requests keep coming, it lets in a little less than was finished in the last tenth of it, the less the later it
+is, and more again as soon as it is not late. Everybody gets up to one level,
 the highest at which the sum fits (max-min fairness), so whoever sends most is refused first, and whoever sends
 little is not refused at all.
 
@@ -20,8 +21,12 @@ log = logging.getLogger(__name__)
 
 WINDOW_TICKS = 5
 TICK_SECONDS = 0.02
-PATIENCE_SECONDS = 0.006
+PATIENCE_SECONDS = 0.012
 """How late the loop may be on average: half of what a request waits for its turn, and it waits two or three times."""
+SUSTAINED_SECONDS = 0.8
+"""A refused call is worse than one that waits a moment: files are read anew, and agents begin together."""
+ENOUGH_REQUESTS = 5
+"""In a window. With fewer, it is not requests that keep the loop."""
 REFUSALS_PER_SECOND = 1_000.0
 """A refusal costs a quarter of a call; more of them must not take the processor from the calls."""
 _LONGEST_REFUSAL_SECONDS = 2.0
@@ -48,6 +53,7 @@ class Shedding:
         "_asked",
         "_before",
         "_calm",
+        "_choked_since",
         "_clock",
         "_late_sum",
         "_level",
@@ -84,6 +90,7 @@ class Shedding:
         """Requests let in per second while tight."""
         self._ticks = 0
         self._late_sum = self._peak = 0.0
+        self._choked_since: float | None = None
         self._window_began = self._refilled_at = clock()
         self._tokens = 0.0
         self._refused = self._calm = 0
@@ -134,7 +141,7 @@ class Shedding:
         choked = 0 < self._patience < late
         self._peak = max(self._peak * _PEAK_KEPT, self.finished / seconds)
         if not self.tight:
-            if choked:
+            if self._lasts(now, choked=choked):
                 self._tighten(seconds, late)
         elif choked:
             self._calm = 0
@@ -150,6 +157,15 @@ class Shedding:
         self._window_began, self.entered, self._refused = now, 0, 0
         self.finished = 0
 
+    def _lasts(self, now: float, *, choked: bool) -> bool:
+        """Whether requests have kept the loop for long enough."""
+        if not choked or self.entered < ENOUGH_REQUESTS:
+            self._choked_since = None
+            return False
+        if self._choked_since is None:
+            self._choked_since = self._window_began
+        return now - self._choked_since >= SUSTAINED_SECONDS
+
     def _slow_down(self, seconds: float, late: float) -> None:
         part = max(_LESS - _LESS_PER_SECOND_LATE * late, _LEAST)
         finished = max(self.finished / seconds * part, self._peak * _FEWEST_SHARE)
@@ -157,6 +173,7 @@ class Shedding:
 
     def _tighten(self, seconds: float, late: float) -> None:
         self.tight = True
+        self._choked_since = None
         self.rate = self.entered / seconds
         self._slow_down(seconds, late)
         self._calm = 0

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from mcp_gateway.transport.shedding import TICK_SECONDS, WINDOW_TICKS, Shedding, level
 
+LIMIT = 1000
+"""Requests under way at a time, as `limits.concurrency`."""
+
 
 class Machine:
     """Serves `capacity` requests a second; what it was given beyond makes its loop late."""
@@ -34,7 +37,7 @@ class Machine:
                 while owed[who] >= 1:
                     owed[who] -= 1
                     sent[who] += 1
-                    if not self.shedding.tight or self.shedding.admits(who):
+                    if self.backlog < LIMIT and (not self.shedding.tight or self.shedding.admits(who)):
                         self.shedding.entered += 1
                         admitted[who] += 1
                         self.backlog += 1
@@ -98,9 +101,26 @@ def test_one_long_pause_is_no_overload() -> None:
     assert not shedding.tight
 
 
+def test_a_loop_that_few_requests_wait_for_is_not_overloaded() -> None:
+    machine = Machine()
+    for _ in range(20 * WINDOW_TICKS):
+        machine.now += TICK_SECONDS
+        machine.shedding.entered += machine.shedding.entered < 3
+        machine.shedding.tick(0.2)
+    assert not machine.shedding.tight
+
+
+def test_a_burst_waits_and_is_not_refused() -> None:
+    machine = Machine()
+    sent, admitted = machine.run(0.4, {"a": 6_000})
+    more, also = machine.run(3, {"a": 1_000})
+    assert admitted == sent and also == more
+
+
 def test_patience_zero_never_refuses() -> None:
     shedding = Shedding(patience_seconds=0)
-    for _ in range(10 * WINDOW_TICKS):
+    for _ in range(100 * WINDOW_TICKS):
+        shedding.entered += 10
         shedding.tick(5.0)
     assert not shedding.tight
 
