@@ -74,9 +74,10 @@ bench-audit: .venv/.ready ## a million records: written, covered by checkpoints,
 bench-relationships: .venv/.ready ## a million tuples, 100,000 tools: memory, CPU per question, beside a real OpenFGA
 	@$(BIN)/python -m bench.relationships
 
-soak: .venv/.ready ## 100 times kill -9 with 200 calls in flight, 20 times SIGTERM under load; some 20 minutes
-	KILL_ROUNDS=100 KILL_CLIENTS=200 $(BIN)/python -m pytest -q -s tests/e2e/test_kill.py $(PYTEST_ARGS)
-	STOP_ROUNDS=20 STOP_CLIENTS=50 $(BIN)/python -m pytest -q -s tests/e2e/test_stopping.py $(PYTEST_ARGS)
+soak: .venv/.ready ## 1,000 times kill -9, 100 times with 200 calls in flight, 20 times SIGTERM under load; some 40 minutes
+	KILL_ROUNDS=1000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/e2e/test_kill.py $(PYTEST_ARGS)
+	KILL_ROUNDS=100 KILL_CLIENTS=200 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/e2e/test_kill.py $(PYTEST_ARGS)
+	STOP_ROUNDS=20 STOP_CLIENTS=50 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/e2e/test_stopping.py $(PYTEST_ARGS)
 
 docs: .venv/.ready ## write the generated parts of the documentation anew
 	$(BIN)/python -m docs.generate

@@ -1,7 +1,7 @@
 """kill -9 with calls in flight, in both eras: nothing acknowledged is without its record, nothing ran without an intent.
 
-Three rounds in the tests; `make soak` plays a hundred, with two hundred calls in flight, and ends with one line of
-JSON. KILL_ROUNDS and KILL_CLIENTS set the numbers; KILL_SEED repeats a run.
+A hundred rounds in the tests; `make soak` plays a thousand, and a hundred with two hundred calls in flight, each
+ending with one line of JSON. KILL_ROUNDS and KILL_CLIENTS set the numbers; KILL_SEED repeats a run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import pytest
 from tests.support.audited import audited, verified
 from tests.support.counting import Counting, counting
 from tests.support.crowd import AGENT, Crowd, crowded
+from tests.support.nursery import Forked
+from tests.support.processes import listening, wait_until
 
 pytestmark = pytest.mark.anyio
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
-CLIENTS = int(os.environ.get("KILL_CLIENTS", "24"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "100"))
+CLIENTS = int(os.environ.get("KILL_CLIENTS", "16"))
 SEED = int(os.environ.get("KILL_SEED", "20261121"))
 _TOKEN_SECONDS = 120.0
 """Tokens live five minutes."""
@@ -50,8 +52,9 @@ async def _rounds(folder: Path, upstream: Counting) -> dict[str, Any]:
     for _ in range(ROUNDS):
         if time.monotonic() - signed_in > _TOKEN_SECONDS:
             token, signed_in = gateway.token(user="mira", agent=AGENT), time.monotonic()
-        process = gateway.start()
+        process = Forked(gateway.config, gateway.folder / "log")
         try:
+            wait_until(listening(gateway.port), seconds=40, what="the gateway's port")
             limits = httpx2.Limits(max_connections=CLIENTS)
             async with httpx2.AsyncClient(timeout=30, limits=limits) as http, anyio.create_task_group() as tasks:
                 await crowd.begin(http, gateway, token)
