@@ -14,7 +14,7 @@ from mcp_gateway.errors import OperatorError, Unavailable
 from mcp_gateway.storage.relationships import RelationshipTuple, all_tuples
 
 if TYPE_CHECKING:
-    from mcp_gateway.compose.relationships import Remote
+    from mcp_gateway.compose.openfga import Remote
     from mcp_gateway.compose.spicedb import SpiceDb
 
 app = typer.Typer(help="Where relationships are kept and decided: here, or on a server.", no_args_is_help=True)

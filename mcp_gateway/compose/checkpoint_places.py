@@ -13,10 +13,9 @@ from anyio import CapacityLimiter
 from mcp_gateway.audit.checkpoint_keeper import Keeper
 from mcp_gateway.audit.checkpoint_log import lines_after
 from mcp_gateway.audit.checkpoint_mirror import Contradicted, mirror
-from mcp_gateway.authorization.backends.openfga_credentials import secret_of
 from mcp_gateway.errors import OperatorError, UpstreamFailure
 from mcp_gateway.settings_checkpoints import CheckpointSettings
-from mcp_gateway.upstream.post import Poster
+from mcp_gateway.storage.secret_file import secret_of
 
 _POSTED_LINES = 200
 _MOUNT_SECONDS = 15.0
@@ -79,6 +78,9 @@ class DirectoryPlace(SecondPlace):
 
 class ReceiverPlace(SecondPlace):
     def __init__(self, settings: CheckpointSettings, told: dict[str, Any]) -> None:
+        # Seven megabytes of an HTTP client, for those who want it.
+        from mcp_gateway.upstream.post import Poster
+
         super().__init__("url", told)
         self._token_file = settings.token_file
         self._poster = Poster(settings.url or "", network=settings.network)

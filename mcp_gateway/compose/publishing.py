@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from mcp_gateway.authorization.backends.openfga_pin import Mispinned, find
 from mcp_gateway.authorization.language.json_model import to_json
 from mcp_gateway.compose.office import Office
-from mcp_gateway.compose.relationships import Backend, Remote
+from mcp_gateway.compose.openfga import Remote
+from mcp_gateway.compose.relationships import Backend
 from mcp_gateway.compose.replica import Replicated
 from mcp_gateway.errors import OperatorError
 

@@ -14,7 +14,7 @@ from mcp_gateway.authorization.engine.model import Model
 from mcp_gateway.settings import OpenFgaSettings
 
 if TYPE_CHECKING:
-    from mcp_gateway.compose.relationships import Remote
+    from mcp_gateway.compose.openfga import Remote
 
 _LOOKS_PER_BOUND = 5
 _MOST_SECONDS = 1.0

@@ -20,7 +20,6 @@ from mcp_gateway.audit.sinks import (
     key_of,
     least_position,
 )
-from mcp_gateway.authorization.backends.openfga_credentials import secret_of
 from mcp_gateway.compose.office import Office
 from mcp_gateway.errors import OperatorError
 from mcp_gateway.settings import Settings
@@ -33,7 +32,7 @@ from mcp_gateway.settings_sinks import (
     sink_name,
 )
 from mcp_gateway.storage.data_dir import DataDir
-from mcp_gateway.upstream.post import Poster
+from mcp_gateway.storage.secret_file import secret_of
 
 
 async def run_sinks(made: Office) -> None:
@@ -82,6 +81,9 @@ class _Post:
     """An upstream's careful client as a sink's way out."""
 
     def __init__(self, chosen: OtlpSinkSettings | WebhookSinkSettings) -> None:
+        # Seven megabytes of an HTTP client, for those who want it.
+        from mcp_gateway.upstream.post import Poster
+
         self._poster = Poster(chosen.url, network=chosen.network)
 
     async def __call__(self, body: bytes, headers: Mapping[str, str], /) -> Posted:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 import anyio.to_thread
 
 from mcp_gateway.authorization import Relationships
-from mcp_gateway.authorization.backends.openfga_credentials import secret_of
 from mcp_gateway.authorization.backends.relay import LOCK_FILE, Relay
 from mcp_gateway.authorization.backends.spicedb import SpiceDbRelationships, Unusable
 from mcp_gateway.authorization.backends.spicedb_client import SpiceDbClient
@@ -22,6 +21,7 @@ from mcp_gateway.settings import SpiceDbSettings, is_loopback
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.data_dir import DataDir
 from mcp_gateway.storage.relationships import RelationshipTuple
+from mcp_gateway.storage.secret_file import secret_of
 
 _log = logging.getLogger(__name__)
 

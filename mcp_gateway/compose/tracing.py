@@ -5,24 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mcp_gateway import __version__
 from mcp_gateway.audit import Journal
 from mcp_gateway.authorization import Authorization
-from mcp_gateway.authorization.backends.openfga_credentials import secret_of
 from mcp_gateway.compose.traced import OUTERMOST, TracedAuthorization, TracedGateway, TracedJournal
 from mcp_gateway.errors import UpstreamUnavailable
 from mcp_gateway.gateway import Gateway
 from mcp_gateway.guards.onion import Guard
 from mcp_gateway.model.trace import Incoming
 from mcp_gateway.settings_traces import TraceSettings, is_loopback
+from mcp_gateway.storage.secret_file import secret_of
 from mcp_gateway.telemetry.tracing import Tracer
-from mcp_gateway.telemetry.tracing_collector import Collector, Find
 from mcp_gateway.telemetry.tracing_export import Exporter
 from mcp_gateway.transport import door
 from mcp_gateway.transport.traced import Answerer, answering
 from mcp_gateway.upstream.addresses import networks, resolve, vet_all
+
+if TYPE_CHECKING:
+    from mcp_gateway.telemetry.tracing_collector import Find
 
 _FLUSH_SECONDS = 3.0
 _LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -75,6 +78,9 @@ class Tracing:
 
 
 def _exporter(settings: TraceSettings) -> Exporter:
+    # Seven megabytes of an HTTP client, for those who want it.
+    from mcp_gateway.telemetry.tracing_collector import Collector
+
     headers = list(settings.headers.items())
     if settings.secret_file is not None:
         headers.append((settings.secret_header, secret_of(settings.secret_file)))

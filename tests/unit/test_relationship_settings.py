@@ -11,7 +11,8 @@ import pytest
 from mcp_gateway import settings
 from mcp_gateway.authorization import compile_gateway_model, load_model
 from mcp_gateway.authorization.language.printing import to_dsl
-from mcp_gateway.compose.relationships import Remote, backend, reaching
+from mcp_gateway.compose.openfga import Remote, reaching
+from mcp_gateway.compose.relationships import backend
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
 from mcp_gateway.settings import OpenFgaSettings
 from mcp_gateway.storage.data_dir import DataDir

@@ -20,14 +20,14 @@ from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
 from mcp_gateway.authorization.backends.openfga_client import Resolve, bounded
-from mcp_gateway.errors import AuthorizationUnavailable, GatewayError, OperatorError
+from mcp_gateway.errors import AuthorizationUnavailable, GatewayError
+from mcp_gateway.storage.secret_file import secret_of
 
 PostForm: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, Any]]]
 """POST a form to a URL, the answer's JSON object; raises a GatewayError."""
 
 _RENEW_BEFORE_SECONDS = 30.0
 _DEFAULT_LIFE_SECONDS = 300.0
-_MAX_SECRET_BYTES = 16_384
 
 
 class NoCredential:
@@ -133,18 +133,3 @@ def form_poster(resolve: Resolve, *, timeout_seconds: float) -> PostForm:
         return cast(dict[str, Any], answer)
 
     return post
-
-
-def secret_of(path: Path) -> str:
-    """The first line of a secret file; OperatorError when it is missing, open to others, or nonsense."""
-    path = path.absolute()  # so that an error says where it was looked for
-    try:
-        mode, content = path.stat().st_mode, path.read_bytes()
-    except OSError as exc:
-        raise OperatorError("the secret file cannot be read", where=str(path)) from exc
-    if mode & 0o077:
-        raise OperatorError("the secret file is open to others", where=str(path), remedy=f"chmod 600 {path}")
-    secret = content[:_MAX_SECRET_BYTES].decode("utf-8", "replace").strip()
-    if not secret or not secret.isascii() or not secret.isprintable():
-        raise OperatorError("the secret file does not hold one line of printable characters", where=str(path))
-    return secret

@@ -9,8 +9,9 @@ from urllib.parse import parse_qs
 import anyio
 import pytest
 
-from mcp_gateway.authorization.backends.openfga_credentials import ClientCredentials, form_poster, secret_of
+from mcp_gateway.authorization.backends.openfga_credentials import ClientCredentials, form_poster
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
+from mcp_gateway.storage.secret_file import secret_of
 from tests.support.backends import literal, secret_file
 from tests.support.openfga_double import Answer, OpenFgaDouble, Request, Said, openfga_double
 
