@@ -50,7 +50,7 @@ bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peer
 bench-gate: .venv/.ready ## a governed call against the floor, by processor time: fails when it became dearer
 	@$(BIN)/python -m bench.gate
 
-bench-flat: .venv/.ready ## a call with 10 and with 10,000 tools, a list of 1,000 warm and after a change
+bench-flat: .venv/.ready ## a call with 10 and 10,000 tools, with 1 and 10,000 principals; a list of 1,000 warm and after a change
 	@$(BIN)/python -m bench.flat
 
 bench-two: .venv/.ready ## two processes on one data directory against one alone: CPU per call

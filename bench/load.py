@@ -12,7 +12,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import cycle
 
 ID_PLACE = "@ID@"
 """Stands in the body where every request has a number of its own."""
@@ -32,6 +33,8 @@ class Plan:
     warm_seconds: float
     rate: float | None
     """Requests per second for all connections together; None sends the next as soon as one is answered."""
+    tokens: list[str] = field(default_factory=list[str])
+    """When there are any, the bearer tokens of the requests, one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Run:
         before, _, after = plan.body.partition(ID_PLACE)
         length = len(before.encode()) + len(str(_FIRST_ID)) + len(after.encode())
         head.append(f"content-length: {length}")
-        self._before = ("\r\n".join(head) + "\r\n\r\n" + before).encode()
+        heads = [[*head, f"authorization: Bearer {token}"] for token in plan.tokens] or [head]
+        self._before = cycle([("\r\n".join(one) + "\r\n\r\n" + before).encode() for one in heads])
         self._after = after.encode()
         self._done = done
         self.closed_loop = plan.rate is None
@@ -76,7 +80,7 @@ class Run:
 
     def next_request(self) -> bytes:
         self._number += 1
-        return self._before + str(self._number).encode() + self._after
+        return next(self._before) + str(self._number).encode() + self._after
 
     def answer(self, connection: Connection, since: float, whole: bytes) -> None:
         now = time.perf_counter()

@@ -47,8 +47,9 @@ def cell(
     seconds: float = 1.5,
     rate: float | None = None,
     warm_seconds: float = 0.3,
+    tokens: Sequence[str] = (),
 ) -> Cell:
-    plan = Plan(target.port, target.path, request[0], request[1], connections, seconds, warm_seconds, rate)
+    plan = Plan(target.port, target.path, request[0], request[1], connections, seconds, warm_seconds, rate, [*tokens])
     measured = _cell(target, plan)
     if measured is None:
         # A slow proxy answers nobody within a short measurement.

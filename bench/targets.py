@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,13 +94,19 @@ def upstream(kind: str, *, tools: int = 10) -> Generator[Target]:
 
 @contextlib.contextmanager
 def gateway(
-    folder: Path, upstreams: dict[str, tuple[Target, int]], *, module: str = "mcp_gateway", **settings: Any
+    folder: Path,
+    upstreams: dict[str, tuple[Target, int]],
+    *,
+    module: str = "mcp_gateway",
+    prepare: Callable[[Installation], None] = lambda made: None,
+    **settings: Any,
 ) -> Generator[dict[str, Target]]:
     """A gateway before `upstreams` (name to server and its number of tools); a target per upstream.
 
-    `module` is the program it runs as.
+    `module` is the program it runs as, `prepare` is called before it starts.
     """
     made = prepared(folder, upstreams, **settings)
+    prepare(made)
     command = [sys.executable, "-m", module, "--config", str(made.config), "serve", "--quiet"]
     with running(pinned(command, SERVED_CORE), ready=listening(made.port), seconds=READY_SECONDS) as process:
         for name, (_, count) in upstreams.items():
