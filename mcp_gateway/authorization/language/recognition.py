@@ -217,7 +217,11 @@ _WORDS = {
 
 
 def _named(token: Token) -> str:
-    return f"`{token.text[:60]}`" if token.text.strip() else _WORDS[token.kind]
+    if not token.text.strip():
+        return _WORDS[token.kind]
+    # A string may hold a tab.
+    shown = "".join(character if character.isprintable() else " " for character in token.text[:60])
+    return f"`{shown}`"
 
 
 def _listed(kinds: frozenset[str]) -> str:

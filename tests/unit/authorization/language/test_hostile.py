@@ -147,6 +147,7 @@ _pieces = st.sampled_from(
 )
 @example(HEAD + "define a: [user with c]\ncondition c(x: int) { }")
 @example("module m\nextend type t\n  relations\n    define a: [user]")
+@example('"\t"')
 def test_any_text_is_a_model_or_refused_with_a_place(text: str) -> None:
     reading = read(text, where="m.fga")
     assert (reading.document is None) == bool(reading.problems)
