@@ -1,8 +1,8 @@
 """`python -m bench.streams`: what thousands of idle listening clients cost the gateway and the calls beside them.
 
 Streams are opened by a program of their own (`--hold`), as clients are. Memory is the resident size of the
-gateway's process before and after; calls run at a fixed rate just before the streams are opened and beside
-them, several times over, and the ratio is taken each time.
+gateway's process before and after. Calls run at a fixed rate through this gateway and through a twin that holds
+no streams, turn about and many times over, and ratios are taken pair by pair: what else the machine does is in both.
 The last line is one JSON object.
 """
 
@@ -45,26 +45,11 @@ class Plan:
     streams: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
-    """Calls before the streams were opened and beside them, as close together as can be."""
-
-    before_kb: int
-    after_kb: int
-    idle: float
-    without: Cell
-    beside: Cell
-
-    @property
-    def p99_ratio(self) -> float:
-        return self.beside.p99_ms / self.without.p99_ms
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
     parser.add_argument("--streams", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of one measurement")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--rate", type=float, default=300.0, help="calls per second")
     parser.add_argument("--server", choices=["granian", "uvicorn"], default="uvicorn")
     parser.add_argument("--hold", action="store_true", help=argparse.SUPPRESS)
@@ -75,41 +60,47 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcp-gateway-bench-")))
         bare = stack.enter_context(targets.upstream("bare"))
-        made = stack.enter_context(targets.gateway(folder / "made", {"bare": (bare, 10)}, server=options.server))
-        print(json.dumps(_measured(made["bare"], options)))
+        listened, plain = [
+            stack.enter_context(targets.gateway(folder / name, {"bare": (bare, 10)}, server=options.server))["bare"]
+            for name in ("listened", "plain")
+        ]
+        print(json.dumps(_measured(listened, plain, options)))
 
 
-def _measured(target: Target, options: argparse.Namespace) -> dict[str, object]:
-    def calls(seconds: float = options.seconds) -> Cell:
-        signed = target.signed_in()
-        return cell(signed, signed.call(), connections=16, seconds=seconds, rate=options.rate)
+def _measured(listened: Target, plain: Target, options: argparse.Namespace) -> dict[str, object]:
+    def calls(target: Target, seconds: float = options.seconds) -> Cell:
+        return cell(target, target.call(), connections=16, seconds=seconds, rate=options.rate)
 
-    calls(_WARM_SECONDS)
-    tokens = _tokens(target, options.streams)
-    cycles: list[Cycle] = []
-    for _ in range(options.rounds):
-        without = [calls(), calls()]
-        before = _resident_kb(target.pid)
-        with _held(target, tokens, options.streams):
-            after = _resident_kb(target.pid)
-            idle = _idle_cpu(target.pid)
-            cycles.append(Cycle(before, after, idle, median(without), median([calls(), calls()])))
-    first = cycles[0]  # later ones find memory that is in use already
-    plain, listened = median([one.without for one in cycles]), median([one.beside for one in cycles])
+    both = plain.signed_in(), listened.signed_in()
+    for target in both:
+        calls(target, _WARM_SECONDS)
+    tokens = _tokens(listened, options.streams)
+    before = _resident_kb(listened.pid)
+    pairs: list[tuple[Cell, Cell]] = []
+    with _held(listened, tokens, options.streams):
+        after = _resident_kb(listened.pid)
+        idle = _idle_cpu(listened.pid)
+        for number in range(options.rounds):
+            order = (0, 1) if number % 2 == 0 else (1, 0)
+            measured = {one: calls(both[one]) for one in order}
+            pairs.append((measured[0], measured[1]))
+    without, beside = median([one for one, _ in pairs]), median([other for _, other in pairs])
+    ratios = sorted(other.p99_ms / one.p99_ms for one, other in pairs)
     return {
         "streams": options.streams,
-        "kb_per_stream": round((first.after_kb - first.before_kb) / options.streams, 1),
-        "resident_mb_before": round(first.before_kb / 1024, 1),
-        "idle_cpu_percent": round(100 * statistics.median(one.idle for one in cycles), 2),
+        "kb_per_stream": round((after - before) / options.streams, 1),
+        "resident_mb_before": round(before / 1024, 1),
+        "idle_cpu_percent": round(100 * idle, 2),
         "rate": options.rate,
-        "p50_ms_without": round(plain.p50_ms, 3),
-        "p50_ms_with": round(listened.p50_ms, 3),
-        "p99_ms_without": round(plain.p99_ms, 3),
-        "p99_ms_with": round(listened.p99_ms, 3),
-        "p99_ratio": round(statistics.median(one.p99_ratio for one in cycles), 3),
-        "p99_ratios": [round(one.p99_ratio, 3) for one in cycles],
-        "cpu_us_without": round(plain.cpu_us, 1),
-        "cpu_us_with": round(listened.cpu_us, 1),
+        "p50_ms_without": round(without.p50_ms, 3),
+        "p50_ms_with": round(beside.p50_ms, 3),
+        "p99_ms_without": round(without.p99_ms, 3),
+        "p99_ms_with": round(beside.p99_ms, 3),
+        "p99_ratio": round(statistics.median(ratios), 3),
+        "p99_ratio_quartiles": [round(ratios[len(ratios) * part // 4], 3) for part in (1, 3)],
+        "cpu_us_without": round(without.cpu_us, 1),
+        "cpu_us_with": round(beside.cpu_us, 1),
+        "cpu_ratio": round(statistics.median(other.cpu_us / one.cpu_us for one, other in pairs), 3),
     }
 
 

@@ -39,7 +39,8 @@ _ANNOUNCED_SECONDS = 10.0
 """A server that cries wolf is passed on no more often."""
 _AT_ONCE = 50
 """Streams written to between two turns of the event loop."""
-_LOOKS_AT_ONCE = 500
+_SLICES = 25
+_LOOKS_AT_ONCE = 100
 _WRITING_COST = 20
 """In looks at the time."""
 
@@ -208,15 +209,22 @@ class Streams:
                 await anyio.lowlevel.checkpoint()
 
     async def _keep_time(self, tasks: TaskGroup) -> None:
+        """Each stream once in a tick, a few at a time: what is due for thousands must not hold up the calls beside them."""
         while True:
-            await anyio.sleep(_TICK_SECONDS)
-            now, ticks = self._clock(), time.monotonic()
-            done = 0
-            for stream in self.every():
-                done += _WRITING_COST if self._pass_time(stream, now, ticks, tasks) else 1
-                if done >= _LOOKS_AT_ONCE:
-                    done = 0
-                    await anyio.lowlevel.checkpoint()
+            every = self.every()
+            slices = _SLICES if len(every) > _SLICES else 1
+            for first in range(slices):
+                await anyio.sleep(_TICK_SECONDS / slices)
+                await self._pass_time_of(every[first::slices], tasks)
+
+    async def _pass_time_of(self, some: Sequence[Stream], tasks: TaskGroup) -> None:
+        now, ticks = self._clock(), time.monotonic()
+        done = 0
+        for stream in some:
+            done += _WRITING_COST if self._pass_time(stream, now, ticks, tasks) else 1
+            if done >= _LOOKS_AT_ONCE:
+                done = 0
+                await anyio.lowlevel.checkpoint()
 
     def _pass_time(self, stream: Stream, now: float, ticks: float, tasks: TaskGroup) -> bool:
         """Whether there was more to do than to look at the time."""
