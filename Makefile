@@ -47,6 +47,9 @@ authlab: .venv/.ready ## 33 resource-server checks by mcp-authlab; fails under g
 bench: .venv/.ready ## calls per second and CPU per call: direct, governed, peers; at most 5 minutes
 	@$(BIN)/python -m bench
 
+bench-readme: .venv/.ready ## write the table of the last `make bench` into the README
+	@$(BIN)/python -m bench.readme
+
 bench-gate: .venv/.ready ## a governed call against the floor, by processor time: fails when it became dearer
 	@$(BIN)/python -m bench.gate
 
@@ -93,4 +96,4 @@ clean: ## remove everything that can be made again, but no data directory
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
-.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-gate bench-flat bench-two bench-memory bench-streams bench-audit bench-overload fuzz-relationships soak docs lock clean help
+.PHONY: node servers openfga spicedb run demo test check conformance authlab bench bench-readme bench-gate bench-flat bench-two bench-memory bench-streams bench-audit bench-overload fuzz-relationships soak docs lock clean help

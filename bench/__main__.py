@@ -13,9 +13,10 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 
 from bench import machine, report
-from bench.measure import Cell, Unusable, cell
+from bench.measure import ENOUGH, SLOW_TIMES, Cell, Unusable, cell
 from bench.report import FEW, LIST_FEW, LIST_MANY, MANY, STEADY
 from bench.stage import DIRECT_BARE, DIRECT_SDK, FULL, FULL_SDK, Stage
 from bench.targets import Target
@@ -78,7 +79,8 @@ class Rounds:
         if row in self._unusable:
             return
         try:
-            measured = cell(target, request, connections=connections, seconds=self._seconds, rate=rate)
+            seconds = self._seconds_for(self.table.get((row, column), ()))
+            measured = cell(target, request, connections=connections, seconds=seconds, rate=rate)
         except Unusable as exc:
             if row not in self._stage.peers and column not in _OTHER_CONNECTIONS:
                 raise
@@ -90,11 +92,16 @@ class Rounds:
             return
         self.table[row, column].append(measured)
 
+    def _seconds_for(self, before: Sequence[Cell]) -> float:
+        """Longer for whoever could not answer enough in the usual time."""
+        slow = before and before[-1].per_second * self._seconds < 2 * ENOUGH
+        return SLOW_TIMES * self._seconds if slow else self._seconds
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of one measurement")
+    parser.add_argument("--seconds", type=float, default=0.8, help="of one measurement")
     parser.add_argument("--minutes", type=float, default=5.0, help="no round is begun that would end after them")
     parser.add_argument("--server", choices=["granian", "uvicorn"], default="uvicorn")
     parser.add_argument("--no-peers", action="store_true")

@@ -1,6 +1,6 @@
 """The load: one request over and over on N kept-alive connections; a program of its own, so it can have its own core.
 
-Reads a plan (JSON) on stdin and prints what it saw (JSON). Callbacks on bare protocols, no tasks:
+Reads plans from stdin, one JSON object a line, and prints what it saw of each, one line too. Callbacks on bare protocols, no tasks:
 the generator must cost less than what it measures.
 """
 
@@ -207,8 +207,8 @@ async def _arrivals(run: Run, rate: float) -> None:
 
 
 def main() -> None:
-    plan = Plan(**json.load(sys.stdin))
-    print(json.dumps(asdict(asyncio.run(load(plan)))))
+    for line in sys.stdin:
+        print(json.dumps(asdict(asyncio.run(load(Plan(**json.loads(line)))))), flush=True)
 
 
 if __name__ == "__main__":

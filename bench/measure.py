@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import select
 import statistics
 import subprocess
 import sys
@@ -15,8 +18,8 @@ from bench.targets import Target, pinned
 from tests.support.processes import ROOT
 
 _LOAD_SECONDS = 90
-_ENOUGH = 10
-_SLOW_TIMES = 4
+ENOUGH = 10
+SLOW_TIMES = 4
 _TOLERATED_FAILURES = 0.01
 
 
@@ -53,7 +56,7 @@ def cell(
     measured = _cell(target, plan)
     if measured is None:
         # A slow proxy answers nobody within a short measurement.
-        measured = _cell(target, replace(plan, seconds=_SLOW_TIMES * seconds))
+        measured = _cell(target, replace(plan, seconds=SLOW_TIMES * seconds))
     if measured is None:
         raise Unusable(f"{target.name} answered too few requests to measure")
     return measured
@@ -66,25 +69,31 @@ def _cell(target: Target, plan: Plan) -> Cell | None:
     used = cpu_seconds(target.pid) - before
     if seen.failed > seen.requests * _TOLERATED_FAILURES:
         raise Unusable(f"{target.name}: {seen.failed} of {seen.requests} requests failed: {seen.first_failure}")
-    if seen.measured < _ENOUGH:
+    if seen.measured < ENOUGH:
         return None
     return Cell(1e6 * used / seen.requests, seen.per_second, seen.p50_ms, seen.p99_ms)
 
 
 def _load(plan: Plan, core: int) -> Seen:
+    generator = _generator(core)
+    assert generator.stdin is not None and generator.stdout is not None
+    generator.stdin.write(json.dumps(asdict(plan)) + "\n")
+    generator.stdin.flush()
+    if not select.select([generator.stdout], [], [], _LOAD_SECONDS)[0] or not (answer := generator.stdout.readline()):
+        generator.kill()
+        _generator.cache_clear()
+        raise Unusable(f"the load generator gave no answer: {generator.communicate()[1][-500:]}")
+    return Seen(**json.loads(answer))
+
+
+@functools.cache
+def _generator(core: int) -> subprocess.Popen[str]:
+    """One for each core, kept: a start takes as long as half a measurement."""
+    pipe = subprocess.PIPE
     command = pinned([sys.executable, "-m", "bench.load"], core)
-    answer = subprocess.run(
-        command,
-        input=json.dumps(asdict(plan)),
-        capture_output=True,
-        text=True,
-        timeout=_LOAD_SECONDS,
-        cwd=ROOT,
-        check=False,
-    )
-    if answer.returncode != 0:
-        raise Unusable(f"the load generator ended with {answer.returncode}: {answer.stderr[-500:]}")
-    return Seen(**json.loads(answer.stdout))
+    started = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT)
+    atexit.register(started.kill)
+    return started
 
 
 def median(cells: Sequence[Cell]) -> Cell:

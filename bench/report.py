@@ -20,7 +20,7 @@ Table: TypeAlias = Mapping[tuple[str, str], Sequence[Cell]]
 FEW, MANY = "gateway, 50 tools registered", "gateway, 1,010 tools registered"
 LIST_FEW, LIST_MANY = "tools/list of 10", "tools/list of 1,000"
 STEADY = "rate"
-_FOLDER = ROOT / "bench" / "results"
+FOLDER = ROOT / "bench" / "results"
 _COLUMNS: Sequence[tuple[str, Callable[[Cell], float], str]] = (
     ("CPU µs", lambda one: one.cpu_us, "{:.0f}"),
     ("req/s", lambda one: one.per_second, "{:.0f}"),
@@ -65,6 +65,7 @@ def summary(table: Table, machine: Mapping[str, object], calibration: Sequence[f
     ours = table[rows.FULL_SDK, "c16"]
     return {
         "cpu_us_full": cpu(rows.FULL),
+        "cpu_us_full_range": [round(pick(one.cpu_us for one in full), 1) for pick in (min, max)],
         "cpu_us_full_host": cpu(rows.HOST),
         "cpu_us_full_sdk": cpu(rows.FULL_SDK),
         "cpu_us_full_events": cpu(rows.FULL_EVENTS),
@@ -77,6 +78,7 @@ def summary(table: Table, machine: Mapping[str, object], calibration: Sequence[f
         "cpu_ratio_floor": round(ratio(full, floor), 3),
         "cpu_ratio_authorization": round(ratio(full, table[rows.OPEN, "c16"]), 3),
         "calls_per_second": round(medians[rows.FULL, "c16"].per_second),
+        "calls_per_second_range": [round(pick(one.per_second for one in full)) for pick in (min, max)],
         "throughput_ratio_c16": round(faster(ours, table[rows.DIRECT_SDK, "c16"]), 3),
         "p50_added_ms_rate": round(statistics.median(two.p50_ms - one.p50_ms for one, two in pairs), 3),
         "p99_added_ms_rate": round(statistics.median(two.p99_ms - one.p99_ms for one, two in pairs), 3),
@@ -102,7 +104,7 @@ def told(peers: Sequence[Peer]) -> None:
 
 def kept(table: Table, said: Mapping[str, Any], calibration: Sequence[float]) -> Path:
     """Every round, in a file that git does not see."""
-    _FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
     whole = {
         "summary": said,
         "calibration_us": list(calibration),
@@ -110,6 +112,6 @@ def kept(table: Table, said: Mapping[str, Any], calibration: Sequence[float]) ->
             {"row": row, "column": column, "cells": list(map(asdict, cells))} for (row, column), cells in table.items()
         ],
     }
-    path = _FOLDER / time.strftime("bench-%Y%m%d-%H%M%S.json", time.gmtime())
+    path = FOLDER / time.strftime("bench-%Y%m%d-%H%M%S.json", time.gmtime())
     path.write_text(json.dumps(whole, indent=1), encoding="utf-8")
     return path

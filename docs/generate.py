@@ -30,8 +30,8 @@ def main() -> None:
 
 def generated(text: str) -> str:
     """The README with every generated block written anew."""
-    text = _replaced(text, "clients", as_markdown(MCP_URL))
-    return _replaced(text, "commands", commands())
+    text = replaced(text, "clients", as_markdown(MCP_URL))
+    return replaced(text, "commands", commands())
 
 
 def schema() -> str:
@@ -39,7 +39,7 @@ def schema() -> str:
     return json.dumps({**Settings.model_json_schema(), "title": "gateway.yaml"}, indent=2) + "\n"
 
 
-def _replaced(text: str, name: str, content: str) -> str:
+def replaced(text: str, name: str, content: str) -> str:
     begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
