@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,14 @@ _OURS: Sequence[tuple[str, str]] = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m bench.readme", description=__doc__).parse_args()
     found = sorted(report.FOLDER.glob("bench-*.json"))
     if not found:
         raise SystemExit("nothing was measured yet; run: make bench")
     whole = json.loads(found[-1].read_text(encoding="utf-8"))
     README.write_text(replaced(README.read_text(encoding="utf-8"), "bench", block(whole)), encoding="utf-8")
+    print(f"{README.name} has the table of {found[-1].name}")
+    print(json.dumps(whole["summary"]))
 
 
 def block(whole: Mapping[str, Any]) -> str:

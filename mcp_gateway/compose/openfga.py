@@ -26,7 +26,7 @@ from mcp_gateway.model.reasons import REASONS
 from mcp_gateway.settings import OpenFgaSettings
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.data_dir import DataDir
-from mcp_gateway.upstream.addresses import networks, resolve, vet_all
+from mcp_gateway.upstream.addresses import is_literal, networks, resolve, vet_all
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def reaching(url: str, network: Sequence[str]) -> Resolve:
     in_the_clear = url.startswith("http:")
 
     async def reach(host: str, port: int) -> Sequence[str]:
-        found = [host] if _is_literal(host) else await resolve(host, port)
+        found = [host] if is_literal(host) else await resolve(host, port)
         try:
             addresses = vet_all(found, allowed)
         except UpstreamFailure as exc:
@@ -167,11 +167,3 @@ def reaching(url: str, network: Sequence[str]) -> Resolve:
 def _within(address: str, range_: str) -> bool:
     network = ipaddress.ip_network(range_)
     return ipaddress.ip_address(address) in network
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

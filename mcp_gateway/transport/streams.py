@@ -214,8 +214,8 @@ class Streams:
             every = self.every()
             slices = _SLICES if len(every) > _SLICES else 1
             for first in range(slices):
-                await anyio.sleep(_TICK_SECONDS / slices)
                 await self._pass_time_of(every[first::slices], tasks)
+                await anyio.sleep(_TICK_SECONDS / slices)
 
     async def _pass_time_of(self, some: Sequence[Stream], tasks: TaskGroup) -> None:
         now, ticks = self._clock(), time.monotonic()

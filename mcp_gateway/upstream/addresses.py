@@ -138,3 +138,12 @@ def _forms(address: Address) -> tuple[Address, ...]:
 
 def _is_isatap(packed: bytes) -> bool:
     return packed[8:12] in (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+
+
+def is_literal(host: str) -> bool:
+    """An address already; there is no name to look up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

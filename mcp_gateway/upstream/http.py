@@ -6,7 +6,6 @@ executed: only a connection that was never made proves that it was not.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from mcp_gateway.errors import (
     UpstreamUnavailable,
 )
 from mcp_gateway.model.tool import HttpTransport, Risk
-from mcp_gateway.upstream.addresses import Resolve, networks, vet_all
+from mcp_gateway.upstream.addresses import Resolve, is_literal, networks, vet_all
 from mcp_gateway.upstream.body import EVENTS, JSON
 from mcp_gateway.upstream.limits import Limits
 from mcp_gateway.upstream.pool import Pool
@@ -193,7 +192,7 @@ class HttpClient:
             return self._pool
 
     async def _vetted(self) -> tuple[str, ...]:
-        if _is_literal(self._host):
+        if is_literal(self._host):
             return vet_all([self._host], self._allowed)
         return vet_all(await self._resolve(self._host, self._port), self._allowed)
 
@@ -252,11 +251,3 @@ async def _disregard(_response: Response) -> None:
 def _not_sendable() -> UpstreamUnavailable:
     # Without what made it so: that may be a credential.
     return UpstreamUnavailable("a header of the registry entry or the credential is not valid")
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
