@@ -8,19 +8,19 @@ stands for this moment only.
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from cel_expr_python import cel
-
-from mcp_gateway.authorization.engine.parameters import address, cast_value, epoch_seconds
+from mcp_gateway.authorization.engine.parameters import cast_value, epoch_seconds
 from mcp_gateway.authorization.language.syntax import ConditionDefinition, ParameterType
 from mcp_gateway.errors import AuthorizationUnavailable, OperatorError
+
+if TYPE_CHECKING:
+    from mcp_gateway.authorization.engine.programs import Program
 
 CLOCK = "current_time"
 """The one context value the gateway sends."""
@@ -28,6 +28,32 @@ CLOCK = "current_time"
 _MAX_EXPRESSION_CHARACTERS = 4096
 _MAX_STORED_CHARACTERS = 32 * 1024
 _EXPIRY = re.compile(rf"{CLOCK}\s*<\s*([A-Za-z_]\w*)")
+_RESERVED = frozenset(
+    (
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    )
+)
+"""Words that are no names in CEL (its language definition, `IDENT`)."""
 
 
 class Undecidable(AuthorizationUnavailable):
@@ -50,15 +76,19 @@ class Circumstances:
 class CompiledCondition:
     """One condition of the model, ready to be bound to a tuple's context."""
 
-    __slots__ = ("_expiry", "_program", "expression", "name", "parameters", "reads_clock")
-
     def __init__(self, definition: ConditionDefinition, *, where: str) -> None:
+        line = f"{where}:{definition.line}"
+        if len(definition.expression) > _MAX_EXPRESSION_CHARACTERS:
+            problem = f"`{definition.name}` is longer than {_MAX_EXPRESSION_CHARACTERS} characters"
+            raise OperatorError(problem, where=line)
         self.name = definition.name
         self.expression = definition.expression
         self.parameters: Mapping[str, ParameterType] = dict(definition.parameters)
         self.reads_clock = CLOCK in self.parameters
-        self._program = _compiled(definition, where)
+        self._line = line
         self._expiry = self._expiry_parameter(definition.expression)
+        if self._expiry is None or self._expiry in _RESERVED:
+            _ = self._program  # a mistake shows at load
 
     @property
     def only_expires(self) -> bool:
@@ -82,12 +112,25 @@ class CompiledCondition:
             at.until(at.now if at.now is not None else 0.0)
         merged = self._merged(stored, at)
         try:
-            result = self._program.eval(data=merged)
+            result = self._program.evaluate(merged)
         except (RuntimeError, TypeError, ValueError) as exc:  # the iteration budget, among others
             raise Undecidable(f"the condition `{self.name}` could not be evaluated") from exc
-        if result.type() == cel.Type.BOOL:
-            return result.value() is True
-        raise Undecidable(f"the condition `{self.name}` could not be evaluated")
+        if result is None:
+            raise Undecidable(f"the condition `{self.name}` could not be evaluated")
+        return result
+
+    @cached_property
+    def _program(self) -> Program:
+        # An expiry is compared without it, and most models have no other condition.
+        from mcp_gateway.authorization.engine.programs import NotCompiled, compiled
+
+        try:
+            return compiled(self.expression, self.parameters)
+        except NotCompiled as exc:
+            reason = str(exc).split("\n", 1)[0]
+            raise OperatorError(f"`{self.name}` is not a CEL expression: {reason}", where=self._line) from exc
+        except TypeError as exc:
+            raise OperatorError(f"`{self.name}` must be a bool, not {exc}", where=self._line) from exc
 
     def _merged(self, stored: Mapping[str, Any], at: Circumstances) -> dict[str, Any]:
         merged = dict(stored)
@@ -152,65 +195,3 @@ class BoundCondition:
 
     def __str__(self) -> str:
         return self._condition.name
-
-
-def _compiled(definition: ConditionDefinition, where: str) -> cel.Expression:
-    line = f"{where}:{definition.line}"
-    if len(definition.expression) > _MAX_EXPRESSION_CHARACTERS:
-        raise OperatorError(f"`{definition.name}` is longer than {_MAX_EXPRESSION_CHARACTERS} characters", where=line)
-    variables = {name: _cel_type(kind) for name, kind in definition.parameters}
-    try:
-        program = cel.NewEnv(variables=variables, functions=ADDRESS_FUNCTIONS).compile(definition.expression)
-    except RuntimeError as exc:
-        reason = str(exc).split("\n", 1)[0]
-        raise OperatorError(f"`{definition.name}` is not a CEL expression: {reason}", where=line) from exc
-    if program.return_type() != cel.Type.BOOL:
-        raise OperatorError(f"`{definition.name}` must be a bool, not {program.return_type().name()}", where=line)
-    return program
-
-
-def _cel_type(kind: ParameterType) -> cel.Type:
-    if kind.name == "list":
-        return cel.Type.List(_SCALARS[kind.element])
-    if kind.name == "map":
-        return cel.Type.Map(cel.Type.STRING, _SCALARS[kind.element])
-    return _SCALARS[kind.name]
-
-
-@lru_cache(maxsize=4096)
-def _in_cidr(text: str, network: str) -> bool:
-    return address(text) in ipaddress.ip_network(network, strict=False)
-
-
-def _canonical(text: str) -> str:
-    return str(address(text))
-
-
-_SCALARS: Mapping[str, cel.Type] = {
-    "bool": cel.Type.BOOL,
-    "string": cel.Type.STRING,
-    "int": cel.Type.INT,
-    "uint": cel.Type.UINT,
-    "double": cel.Type.DOUBLE,
-    "duration": cel.Type.DURATION,
-    "timestamp": cel.Type.TIMESTAMP,
-    # CEL has no address type to derive from; an address is its canonical text, checked when cast.
-    "ipaddress": cel.Type.STRING,
-}
-
-
-def _function(name: str, parameters: int, returns: cel.Type, implementation: Callable[..., Any]) -> cel.FunctionDecl:
-    overload = cel.Overload(
-        id=f"{name}_of_string",
-        return_type=returns,
-        parameters=[cel.Type.STRING] * parameters,
-        is_member=parameters > 1,
-        impl=implementation,
-    )
-    return cel.FunctionDecl(name, [overload])
-
-
-ADDRESS_FUNCTIONS = [
-    _function("in_cidr", 2, cel.Type.BOOL, _in_cidr),
-    _function("ipaddress", 1, cel.Type.STRING, _canonical),
-]

@@ -14,9 +14,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from cel_expr_python import cel
-
 from mcp_gateway.authorization.engine.parameters import address
+from mcp_gateway.authorization.language.syntax import ParameterType
 from mcp_gateway.authorization.resources import Identified, Unidentified
 from mcp_gateway.model.call import Request
 from mcp_gateway.model.decision import Check
@@ -55,7 +54,7 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    kind: cel.Type
+    kind: ParameterType
     origin: Origin
     read: Callable[[Facts], Any]
     """The value, or None when it is not known."""
@@ -146,11 +145,11 @@ def _of_request(name: str) -> Callable[[Facts], str | None]:
     return lambda facts: None if facts.request is None else read_request(name, facts.request)
 
 
-_TEXT = cel.Type.STRING
-_TEXTS = cel.Type.List(cel.Type.STRING)
+_TEXT = ParameterType("string")
+_TEXTS = ParameterType("list", "string")
 
 ATTRIBUTES: Mapping[str, Attribute] = {
-    "time": Attribute(cel.Type.TIMESTAMP, Origin.MOMENT, lambda f: datetime.fromtimestamp(f.now, UTC)),
+    "time": Attribute(ParameterType("timestamp"), Origin.MOMENT, lambda f: datetime.fromtimestamp(f.now, UTC)),
     **{name: Attribute(_TEXT, Origin.REQUEST, _of_request(name)) for name in _REQUEST},
     "tenant": Attribute(_TEXT, Origin.PRINCIPAL, _tenant),
     "user.id": Attribute(_TEXT, Origin.PRINCIPAL, lambda f: f.principal.user),
@@ -164,7 +163,7 @@ ATTRIBUTES: Mapping[str, Attribute] = {
     "tool.kind": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.kind.value),
     "tool.risk": Attribute(_TEXT, Origin.TOOL, lambda f: f.tool.risk.value),
     "tool.classification": Attribute(_TEXT, Origin.TOOL, lambda f: f.classification),
-    "arguments": Attribute(cel.Type.Map(cel.Type.STRING, cel.Type.DYN), Origin.CALL, _arguments),
+    "arguments": Attribute(ParameterType("map", "any"), Origin.CALL, _arguments),
     "resources": Attribute(_TEXTS, Origin.CALL, _resources),
 }
 

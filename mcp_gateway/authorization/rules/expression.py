@@ -12,14 +12,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from cel_expr_python import cel
-
-from mcp_gateway.authorization.engine.conditions import ADDRESS_FUNCTIONS
+from mcp_gateway.authorization.language.syntax import ParameterType
 from mcp_gateway.authorization.rules.attributes import ATTRIBUTES, Values
 from mcp_gateway.authorization.spelling import folded
 from mcp_gateway.errors import OperatorError
+
+if TYPE_CHECKING:
+    from mcp_gateway.authorization.engine.programs import Program
 
 MAX_CHARACTERS = 4096
 
@@ -62,7 +63,7 @@ class Expression:
 
     __slots__ = ("_folded", "_names", "_program", "reads", "text")
 
-    def __init__(self, text: str, program: cel.Expression, reads: frozenset[str]) -> None:
+    def __init__(self, text: str, program: Program, reads: frozenset[str]) -> None:
         self.text = text
         self.reads = reads
         self._program = program
@@ -74,14 +75,13 @@ class Expression:
         if self._folded and self._may_be_misread(values.get("arguments")):
             return Verdict.UNDECIDABLE
         try:
-            result = self._program.eval(data=values).value()
+            result = self._program.evaluate(values)
         except Exception:
             # Whatever the library meets in foreign arguments: it never allows, and it never ends a request.
             return Verdict.UNDECIDABLE
-        if result is True:
-            return Verdict.HELD
-        # An error is a value too, and no bool.
-        return Verdict.DENIED if result is False else Verdict.UNDECIDABLE
+        if result is None:
+            return Verdict.UNDECIDABLE
+        return Verdict.HELD if result else Verdict.DENIED
 
     def _may_be_misread(self, arguments: Any) -> bool:
         """A key is another than one the expression names, and the same to a reader who ignores case or form."""
@@ -102,23 +102,26 @@ def compile_expression(text: str, *, relations: frozenset[str] = frozenset(), wh
     """`relations` are the rule's own names; each is a bool `relations.<name>`. Raises OperatorError."""
     words = _checked(text, where)
     variables = {name: attribute.kind for name, attribute in ATTRIBUTES.items() if name.partition(".")[0] in words}
-    variables |= dict.fromkeys(relations, cel.Type.BOOL)
+    variables |= dict.fromkeys(relations, ParameterType("bool"))
     program = _compiled(text, variables, where)
-    if program.return_type() != cel.Type.BOOL:
-        raise OperatorError(f"the expression must be a bool, not {program.return_type().name()}", where=where)
     # What it reads is what it does not compile without; an attribute it is not given denies in any case.
     reads = {name for name in variables if not _compiles(text, {n: t for n, t in variables.items() if n != name})}
     return Expression(text, program, frozenset(reads))
 
 
-def _compiled(text: str, variables: Mapping[str, cel.Type], where: str) -> cel.Expression:
+def _compiled(text: str, variables: Mapping[str, ParameterType], where: str) -> Program:
+    # Most companies begin without a rule.
+    from mcp_gateway.authorization.engine.programs import NotCompiled, compiled
+
     try:
-        return cel.NewEnv(variables=variables, functions=ADDRESS_FUNCTIONS).compile(text)
-    except RuntimeError as exc:
+        return compiled(text, variables)
+    except NotCompiled as exc:
         raise OperatorError(f"not a CEL expression: {_complaint(str(exc))}", where=where) from exc
+    except TypeError as exc:
+        raise OperatorError(f"the expression must be a bool, not {exc}", where=where) from exc
 
 
-def _compiles(text: str, variables: Mapping[str, cel.Type]) -> bool:
+def _compiles(text: str, variables: Mapping[str, ParameterType]) -> bool:
     try:
         _compiled(text, variables, "")
     except OperatorError:

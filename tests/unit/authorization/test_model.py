@@ -35,6 +35,11 @@ POLICY = to_dsl(MODEL.document)
         ("define a: [user]\ncondition c(x: int) { x + }", 7, "not a CEL expression"),
         ("define a: [user]\ncondition c(x: int) { x + 1 }", 7, "must be a bool"),
         ("define a: [user]\ncondition c(x: int) { y == 1 }", 7, "not a CEL expression"),
+        (
+            "define a: [user]\ncondition c(current_time: timestamp, in: timestamp) { current_time < in }",
+            7,
+            "not a CEL expression",
+        ),
     ],
 )
 def test_a_model_that_makes_no_sense_is_refused_with_its_line(body: str, line: int, problem: str) -> None:
