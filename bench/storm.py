@@ -1,19 +1,24 @@
 """Open-loop load of many senders in phases: arrivals come whether the last was answered or not, as a crowd's do.
 
-A program of its own: a plan (JSON) on stdin, what was seen (JSON) on stdout. Each sender has its own token and
-connections; an arrival that finds them all waiting for answers is counted and not sent.
+A program of its own: a plan (JSON, one line) on stdin, "ready" on stdout, a line on stdin to begin, so that several can
+begin together, and what was seen (JSON) in the file that the plan names. Each sender has its own token and connections; an arrival that
+finds them all waiting for answers is counted and not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
+
+import uvloop
 
 from bench.load import ID_PLACE
 from bench.measure import cpu_seconds
@@ -36,11 +41,13 @@ class Sender:
 class Seen:
     """Of one sender in one phase."""
 
+    began: float
     offered: int = 0
     unsent: int = 0
-    served: list[float] = field(default_factory=list[float])
-    """Latencies in seconds."""
+    served: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
+    """The second of the phase it was sent in, and the latency in milliseconds."""
     refused: list[float] = field(default_factory=list[float])
+    """Latencies in milliseconds."""
     codes: Counter[str] = field(default_factory=Counter[str])
     last_refusal: float = 0.0
     """Seconds after the phase began."""
@@ -49,19 +56,11 @@ class Seen:
         return {
             "offered": self.offered,
             "unsent": self.unsent,
-            "served": len(self.served),
-            "refused": len(self.refused),
-            "p50_ms": 1000 * quantile(self.served, 0.50),
-            "p99_ms": 1000 * quantile(self.served, 0.99),
-            "refusal_p50_ms": 1000 * quantile(self.refused, 0.50),
+            "served": self.served,
+            "refused": self.refused,
             "last_refusal": self.last_refusal,
             "codes": dict(self.codes),
         }
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 class Source:
@@ -74,9 +73,9 @@ class Source:
         self._before = f"{sender.head}content-length: {length}\r\n\r\n{before}".encode()
         self._after = after.encode()
         self._number = 100_000_000
-        self.free: list[Connection] = []
-        self.seen = Seen()
-        self.began = 0.0
+        self.free: deque[Connection] = deque()
+        """The longest idle first, so that none is closed for never being used."""
+        self.seen = Seen(0.0)
         self.due = 0.0
 
     def arrive(self) -> None:
@@ -85,15 +84,17 @@ class Source:
             self.seen.unsent += 1
             return
         self._number += 1
-        self.free.pop().send(self._before + str(self._number).encode() + self._after)
+        self.free.popleft().send(self._before + str(self._number).encode() + self._after)
 
-    def answered(self, seconds: float, whole: bytes, seen: Seen) -> None:
+    def answered(self, sent: float, whole: bytes, seen: Seen) -> None:
         """Counted where it was sent, whenever the answer came."""
+        now = time.perf_counter()
+        latency = round(1000 * (now - sent), 3)
         if whole.startswith(b"HTTP/1.1 200") and b'"result"' in whole:
-            seen.served.append(seconds)
+            seen.served.append((int(sent - seen.began), latency))
             return
-        seen.refused.append(seconds)
-        seen.last_refusal = time.perf_counter() - self.began
+        seen.refused.append(latency)
+        seen.last_refusal = now - seen.began
         seen.codes[_code(whole)] += 1
 
 
@@ -106,8 +107,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._source.free.append(self)
 
     def send(self, request: bytes) -> None:
@@ -119,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         if _is_whole(self._buffer):
             whole, self._buffer = self._buffer, b""
-            self._source.answered(time.perf_counter() - self._sent, whole, self._seen)
+            self._source.answered(self._sent, whole, self._seen)
             self._source.free.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -150,6 +150,10 @@ async def storm(port: int, pid: int, senders: Sequence[Sender], phases: Sequence
             await loop.create_connection(lambda source=source: Connection(source), "127.0.0.1", port)
     # So many new connections at once are a storm of their own.
     await asyncio.sleep(_SETTLE_SECONDS)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
+    # A pause of its own would be counted as the gateway's.
+    gc.disable()
     found: list[list[Seen]] = []
     spent: list[float] = []
     for number, seconds in enumerate(phases):
@@ -165,10 +169,12 @@ async def storm(port: int, pid: int, senders: Sequence[Sender], phases: Sequence
 async def _phase(sources: Sequence[Source], number: int, seconds: float) -> list[Seen]:
     began = time.perf_counter()
     for source in sources:
-        source.seen, source.began, source.due = Seen(), began, began
+        source.seen, source.due = Seen(began), began
     while (now := time.perf_counter()) < began + seconds:
         for source in sources:
-            pause = 1 / source.sender.rates[number]
+            if not (rate := source.sender.rates[number]):
+                continue
+            pause = 1 / rate
             while source.due <= now:
                 source.due += pause
                 source.arrive()
@@ -177,9 +183,10 @@ async def _phase(sources: Sequence[Source], number: int, seconds: float) -> list
 
 
 def main() -> None:
-    plan = json.load(sys.stdin)
+    plan = json.loads(sys.stdin.readline())
     senders = [Sender(**one) for one in plan["senders"]]
-    print(json.dumps(asyncio.run(storm(plan["port"], plan["pid"], senders, plan["phases"]))))
+    seen = uvloop.run(storm(plan["port"], plan["pid"], senders, plan["phases"]))
+    Path(plan["answer"]).write_text(json.dumps(seen), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from mcp_gateway.transport.exchange import Exchange, Parts
 from mcp_gateway.transport.inflight import Flight, Receive
 from mcp_gateway.transport.reply import Reply, Send
 from mcp_gateway.transport.strict_json import parse_message
+from mcp_gateway.transport.turnstile import PASSED
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +65,18 @@ async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
     exchange.origin = parts.origins.of_request(headers)
     if not parts.gateway.has_endpoint(exchange.endpoint):
         raise BadRequest("there is no such MCP endpoint", code="request.unknown_path")
-    exchange.principal = await parts.gateway.authenticate(
-        exchange.reply.request_id, headers.get("authorization"), exchange.origin + endpoint_path(exchange.endpoint)
-    )
+    authorization = headers.get("authorization")
+    try:
+        exchange.principal = await parts.gateway.authenticate(
+            exchange.reply.request_id, authorization, exchange.origin + endpoint_path(exchange.endpoint)
+        )
+    except Unauthenticated:
+        parts.inflight.turnstile.learn(authorization, None)
+        raise
+    parts.inflight.turnstile.learn(authorization, exchange.principal)
     match scope["method"]:
         case "POST":
-            await _post(exchange, receive)
+            await _post(exchange, receive, passed=PASSED in scope)
         case "DELETE":
             ended = await parts.sessions.delete(headers.get("mcp-session-id"), exchange.principal)
             listening.forget_session(exchange, ended.digest)
@@ -81,14 +88,14 @@ async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
             await exchange.reply.empty(405, [(b"allow", b"GET, POST, DELETE")])
 
 
-async def _post(exchange: Exchange, receive: Receive) -> None:
+async def _post(exchange: Exchange, receive: Receive, *, passed: bool) -> None:
     headers, inflight = exchange.headers, exchange.parts.inflight
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise BadRequest("content-type must be application/json", code="request.media_type")
     exchange.reply.accepts_stream = "text/event-stream" in headers.get("accept", "")
     exchange.flight = flight = Flight()
     try:
-        inflight.admit(exchange.principal)
+        inflight.admit(exchange.principal, passed=passed)
         inflight.enter(flight)
     except LimitExceeded:
         await inflight.turned_away()

@@ -1,4 +1,5 @@
-"""uvicorn's HTTP/1.1 with the bounds it lacks: how long a request's head may take, how large it may be, how many connect.
+"""uvicorn's HTTP/1.1 with the bounds it lacks: how long a request's head may take, how large it may be, how many connect;
+and a turnstile, which sends requests away before they cost anything when there are too many.
 
 On the event loop, so a request crosses no thread; that is what it has over granian. What a request's
 headers may say is `edge`'s business.
@@ -10,9 +11,12 @@ import asyncio
 from typing import Any, cast
 
 import httptools
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from mcp_gateway.transport.turnstile import Scope, Turnstile, refusal
 
 HEAD_SECONDS = 10.0
 """From the first byte of a request, or from connecting, until its headers are there."""
@@ -42,9 +46,11 @@ class Http1(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
         most: int,
+        turnstile: Turnstile | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._most = most
+        self._turnstile = turnstile
         self._timer: asyncio.TimerHandle | None = None
         self._overhead = 0
         self._in_head = self._in_body = False
@@ -106,6 +112,24 @@ class Http1(HttpToolsProtocol):
             return  # the reader takes the body for another protocol's
         self._in_body = False
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        pause = None if self._turnstile is None else self._turnstile.refuses(cast("Scope", cycle.scope))
+        if pause is None:
+            super()._start_asgi_task(cycle, app)
+        else:
+            self.loop.call_later(pause, self._turn_away, cycle)
+
+    def _turn_away(self, cycle: RequestResponseCycle) -> None:
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        head, body = refusal()
+        self.transport.write(head + (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"))
+        self.transport.write(body)
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     def _feed(self, data: bytes) -> None:
         try:

@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import GatewayError, LimitExceeded, Unavailable
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.transport.shedding import TICK_SECONDS, Shedding
+from mcp_gateway.transport.turnstile import Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ class InFlight:
     def __init__(self, limit: int, *, shedding: Shedding | None = None) -> None:
         self._limit = limit
         self.shedding = shedding or Shedding()
+        self.turnstile = Turnstile(self.shedding)
         self.waiting = 0
         """How many of them wait for a person; those count apart."""
         self.full = 0
@@ -207,12 +209,15 @@ class InFlight:
             if flight.began_at < before and flight.request is not None and flight.refusal is None
         ]
 
-    def admit(self, principal: Principal) -> None:
-        """Before its body is read, and after it is known whose it is; raises LimitExceeded when there is too much to do."""
+    def admit(self, principal: Principal, *, passed: bool) -> None:
+        """Before its body is read, and after it is known whose it is; raises LimitExceeded when there is too much to do.
+
+        `passed`: it was asked for at the turnstile.
+        """
         if self._closed:
             raise Unavailable(code="gateway.stopping")
         shedding = self.shedding
-        if shedding.tight and not shedding.admits((principal.user, principal.agent)):
+        if shedding.tight and not passed and not shedding.admits((principal.user, principal.agent)):
             raise LimitExceeded(code="limit.overload")
         shedding.entered += 1
 

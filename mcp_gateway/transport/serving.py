@@ -84,7 +84,7 @@ async def _uvicorn(app: App, host: str, port: int, inflight: InFlight, stop: any
         host=host,
         port=port,
         backlog=_BACKLOG,
-        http=cast("Any", partial(Http1, most=connections)),
+        http=cast("Any", partial(Http1, most=connections, turnstile=inflight.turnstile)),
         timeout_keep_alive=IDLE_SECONDS,
         lifespan="off",
         log_level="warning",

@@ -42,8 +42,13 @@ _FEWEST_SHARE = 0.4
 _PEAK_KEPT = 0.98
 """Of what could be finished in the best window, forgotten slowly: a burst is no reason to serve nearly nobody."""
 _BURST_SECONDS = 0.003
-_BORROWED_SECONDS = 0.1
+_BORROWED_SECONDS = 0.02
 _CALM_WINDOWS = 10
+_FADING = 0.7
+"""Of what somebody asked for, from one window to the next."""
+_MODEST = 0.5
+"""Of the level. Who asks for more competes with the others; all of them borrowing at once would be a storm again."""
+_WINDOW_SECONDS = WINDOW_TICKS * TICK_SECONDS
 
 
 class Shedding:
@@ -57,6 +62,7 @@ class Shedding:
         "_clock",
         "_late_sum",
         "_level",
+        "_modest",
         "_patience",
         "_peak",
         "_refilled_at",
@@ -96,9 +102,13 @@ class Shedding:
         self._refused = self._calm = 0
         self._refused_until = 0.0
         self._level = float("inf")
+        """Requests per second of one principal, at most."""
         self._asked: dict[Hashable, int] = {}
         self._used: dict[Hashable, int] = {}
-        self._before: dict[Hashable, int] = {}
+        self._modest = 0.0
+        """Requests per second, below which a principal is no part of the storm."""
+        self._before: dict[Hashable, float] = {}
+        """Requests per second of each, lately."""
 
     def admits(self, who: Hashable) -> bool:
         """Whether a request of `who` is let in now; only while tight."""
@@ -108,7 +118,7 @@ class Shedding:
         self._refilled_at = now
         self._asked[who] = self._asked.get(who, 0) + 1
         used = self._used.get(who, 0)
-        if used >= self._level or self._tokens < self._floor(who):
+        if used >= self._level * max(now - self._window_began, _WINDOW_SECONDS) or self._tokens < self._floor(who):
             self._refused += 1
             self.refused += 1
             return False
@@ -118,7 +128,7 @@ class Shedding:
 
     def _floor(self, who: Hashable) -> float:
         """Whoever asks for less than the level has its part for sure, so it need not wait for those who ask for more."""
-        modest = self._level != float("inf") and self._before.get(who, 0) <= self._level
+        modest = self._before.get(who, 0.0) < self._modest
         return -self.rate * _BORROWED_SECONDS if modest else 1.0
 
     def refusal_pause(self) -> float:
@@ -152,10 +162,21 @@ class Shedding:
             if self._calm >= _CALM_WINDOWS:
                 self._relax()
         if self._asked:
-            self._level = level(self._asked.values(), self.rate * seconds)
-        self._before, self._asked, self._used = self._asked, {}, {}
+            self._level = level(self._asked.values(), self.rate * seconds) / seconds
+            # Where all fit, there is no level, and a storm may only have drawn breath.
+            self._modest = _MODEST * min(self._level, self.rate / len(self._asked))
+        self._before = self._remembered(seconds)
+        self._asked, self._used = {}, {}
         self._window_began, self.entered, self._refused = now, 0, 0
         self.finished = 0
+
+    def _remembered(self, seconds: float) -> dict[Hashable, float]:
+        """Some of what was before counts too: a crowd that waits for its refusals looks modest for a moment."""
+        found = {who: asked / seconds for who, asked in self._asked.items()}
+        for who, before in self._before.items():
+            if before >= 1.0:
+                found[who] = max(found.get(who, 0.0), before * _FADING)
+        return found
 
     def _lasts(self, now: float, *, choked: bool) -> bool:
         """Whether requests have kept the loop for long enough."""
@@ -187,7 +208,9 @@ class Shedding:
     def _relax(self) -> None:
         self.tight = False
         self.rate = self._level = float("inf")
+        self._modest = 0.0
         self._asked.clear()
+        self._before.clear()
         log.info("every request is served again; %d were refused since the start", self.refused)
 
 

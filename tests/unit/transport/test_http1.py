@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: bounds on heads and connections, and clients that ask for another protocol."""
+"""HTTP/1.1 on the wire: bounds on heads and connections, what is one too many, and clients that ask for another protocol."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from functools import partial
 from typing import Any, cast
 
 import anyio
+import orjson
 import pytest
 import uvicorn
 from anyio.abc import SocketStream
 
 from mcp_gateway.transport import http1
 from mcp_gateway.transport.http1 import Http1
+from mcp_gateway.transport.shedding import Shedding
+from mcp_gateway.transport.turnstile import Turnstile
 from tests.support.upstreams import until
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +54,8 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
 
 
 @asynccontextmanager
-async def serving(*, most: int = 100) -> AsyncGenerator[uvicorn.Server]:
-    protocol = cast("Any", partial(Http1, most=most))
+async def serving(*, most: int = 100, turnstile: Turnstile | None = None) -> AsyncGenerator[uvicorn.Server]:
+    protocol = cast("Any", partial(Http1, most=most, turnstile=turnstile))
     server = uvicorn.Server(
         uvicorn.Config(echo, host="127.0.0.1", port=0, http=protocol, log_level="critical", lifespan="off", ws="none")
     )
@@ -232,3 +235,53 @@ async def test_over_the_bound_a_connection_is_told_to_come_later() -> None:
         await until(lambda: len(server.server_state.connections) == 1)
         assert await answers(server, POST) == [b"POST /mcp {}"]
         await second.aclose()
+
+
+def full() -> Shedding:
+    """Nobody is let in until it is no longer `tight`."""
+    shedding = Shedding()
+    shedding.tight, shedding.rate = True, 0.0
+    return shedding
+
+
+async def test_a_request_too_many_is_refused_unread_and_its_connection_goes_on() -> None:
+    shedding = full()
+    async with serving(turnstile=Turnstile(shedding)) as server, await connected(server) as stream:
+        for _ in range(3):
+            await stream.send(POST.replace(b"{}", b"{"))
+            with anyio.fail_after(10):
+                head, _, body = (await stream.receive()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: 1\r\n" in head
+            refused = orjson.loads(body)
+            assert refused["id"] is None and refused["error"]["data"]["reason"] == "limit.overload"
+            await stream.send(b"}")  # the rest of the body that nobody waited for
+        shedding.tight = False
+        await stream.send(POST)
+        with anyio.fail_after(10):
+            assert b"POST /mcp {}" in await stream.receive()
+
+
+async def test_what_comes_behind_a_refused_request_waits_for_its_own_answer() -> None:
+    async with serving(turnstile=Turnstile(full())) as server, await connected(server) as stream:
+        await stream.send(POST + b"GET /x HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        said = await said_until_closed(stream)
+    assert said.startswith(b"HTTP/1.1 503 ") and said.endswith(b"GET /x ")
+
+
+async def test_a_refused_client_that_keeps_no_connection_is_told_so() -> None:
+    async with serving(turnstile=Turnstile(full())) as server, await connected(server) as stream:
+        await stream.send(POST.replace(b"host: a\r\n", b"host: a\r\nconnection: close\r\n"))
+        said = await said_until_closed(stream)
+    assert said.startswith(b"HTTP/1.1 503 ") and b"\r\nconnection: close\r\n" in said
+
+
+async def test_a_client_that_leaves_before_it_is_refused_leaves_nothing_behind() -> None:
+    turnstile = Turnstile(full())
+    for _ in range(500):  # refusals are paced: the next is half a second away
+        turnstile.refuses({"method": "POST", "path": "/mcp", "headers": []})
+    async with serving(turnstile=turnstile) as server:
+        async with await connected(server) as stream:
+            await stream.send(POST)
+            await anyio.sleep(0.05)
+        await until(lambda: not server.server_state.connections)
+        await anyio.sleep(0.6)
