@@ -26,6 +26,9 @@ must be the one who would send, or a request crosses the close on its way."""
 MAX_HEAD_BYTES = 65_536
 """Of what is not a body: a head, and also sizes of chunks and trailers."""
 
+_COPIED_BYTES = 16_384
+"""Up to this one buffer is quicker than two."""
+
 _ENDING = b"content-length: 0\r\nconnection: close\r\n\r\n"
 _MALFORMED = b"HTTP/1.1 400 Bad Request\r\n" + _ENDING
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _ENDING
@@ -188,7 +191,10 @@ class _Joining:
     def write(self, data: bytes) -> None:
         if self._head:
             head, self._head = self._head, b""
-            self._transport.write(head + data)
+            if len(data) < _COPIED_BYTES:
+                self._transport.write(head + data)
+            else:
+                self._transport.writelines((head, data))
         elif data.startswith(b"HTTP/1.1 "):
             self._head = data
             self._loop.call_soon(self._flush)  # nothing may follow for long: a stream of events

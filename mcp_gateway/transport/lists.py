@@ -1,9 +1,12 @@
-"""Lists as bytes: every item is rendered once per catalog, a principal's page is put together from them."""
+"""Lists as bytes: every item is rendered once per catalog, a principal's page is put together from them.
+
+A page that holds everything is kept with the answer it was made of, which is the same object until a decision changes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections import OrderedDict
+from itertools import compress
 
 import orjson
 
@@ -19,6 +22,8 @@ from mcp_gateway.verbs import LIST_VERBS, Offer
 
 PAGE_SIZE = 1000
 _CURSOR_SECONDS = 3600.0
+_KEPT_BYTES = 4_194_304
+_KEPT_PAGES = 1_024
 
 _FIELDS = {
     Kind.TOOL: "tools",
@@ -32,6 +37,7 @@ class Pages:
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
         self._rendered: dict[tuple[str | None, Era, Kind], _Rendered] = {}
+        self._whole = _Whole()
 
     def page(self, offer: Offer, request: Request, principal: Principal, *, cursor: object = None) -> bytes:
         """The result object; raises BadRequest `cursor.invalid`."""
@@ -39,22 +45,24 @@ class Pages:
         purpose = LIST_VERBS[offer.kind]
         after = self._position(purpose, cursor, binding)
         rendered = self._of(offer, request)
-        chosen = [
-            (tool_id, fragment)
-            for tool_id, fragment in zip(rendered.ids, rendered.fragments, strict=True)
-            if tool_id in offer.visible
-        ]
+        if after is None and (kept := self._whole.find(rendered, offer)) is not None:
+            return kept
+        chosen = [tool_id in offer.visible for tool_id in rendered.ids]
         if after is not None:
-            chosen = _behind(chosen, after, rendered.order)
-        page = list(islice(chosen, PAGE_SIZE))
-        head = b'{"%b":[' % _FIELDS[offer.kind].encode() + b",".join(fragment for _, fragment in page) + b"]"
-        if len(chosen) > PAGE_SIZE:
-            sealed = self._sealer.seal(purpose, binding, {"after": page[-1][0]}, seconds=_CURSOR_SECONDS)
-            head += b',"nextCursor":' + orjson.dumps(sealed)
+            _leave_out(chosen, after, rendered.order)
+        fragments = list(compress(rendered.fragments, chosen))
+        parts = [b'{"%b":[' % _FIELDS[offer.kind].encode(), b",".join(fragments[:PAGE_SIZE]), b"]"]
+        if len(fragments) > PAGE_SIZE:
+            last = list(compress(rendered.ids, chosen))[PAGE_SIZE - 1]
+            sealed = self._sealer.seal(purpose, binding, {"after": last}, seconds=_CURSOR_SECONDS)
+            parts.append(b',"nextCursor":' + orjson.dumps(sealed))
         if request.era is Era.MODERN:
             # Filtered for one principal, and a revocation binds the next list: nobody may keep it.
-            head += b',"resultType":"complete","ttlMs":0,"cacheScope":"private"'
-        return head + b"}"
+            parts.append(b',"resultType":"complete","ttlMs":0,"cacheScope":"private"')
+        page = b"".join([*parts, b"}"])
+        if after is None and len(fragments) <= PAGE_SIZE:
+            self._whole.keep(rendered, offer, page)
+        return page
 
     def _position(self, purpose: str, cursor: object, binding: str) -> ToolId | None:
         if cursor is None:
@@ -68,8 +76,9 @@ class Pages:
         key = (request.endpoint, request.era, offer.kind)
         rendered = self._rendered.get(key)
         if rendered is None or rendered.generation != offer.generation:
-            rendered = _Rendered(offer, request)
-            self._rendered[key] = rendered
+            if rendered is not None:
+                self._whole.forget(rendered)
+            self._rendered[key] = rendered = _Rendered(offer, request)
         return rendered
 
 
@@ -86,17 +95,48 @@ class _Rendered:
         ]
 
 
+class _Whole:
+    """Pages of everything that somebody may use, the least recently asked for forgotten first.
+
+    The key is the set itself, not what is in it: comparing a thousand names would cost what is saved here.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[int, int], tuple[_Rendered, frozenset[ToolId], bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, rendered: _Rendered, offer: Offer) -> bytes | None:
+        key = (id(rendered), id(offer.visible))
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[2]
+
+    def keep(self, rendered: _Rendered, offer: Offer, page: bytes) -> None:
+        # Both are held on to, so that no other object takes their ids.
+        self._kept[id(rendered), id(offer.visible)] = (rendered, offer.visible, page)
+        self._bytes += len(page)
+        while self._bytes > _KEPT_BYTES or len(self._kept) > _KEPT_PAGES:
+            self._drop(next(iter(self._kept)))
+
+    def forget(self, rendered: _Rendered) -> None:
+        for key in [key for key in self._kept if key[0] == id(rendered)]:
+            self._drop(key)
+
+    def _drop(self, key: tuple[int, int]) -> None:
+        self._bytes -= len(self._kept.pop(key)[2])
+
+
 def _definition(tool: Tool, request: Request, offer: Offer) -> JsonObject:
     name = tool.name if request.endpoint else tool.exposed
     definition = tool.definition if request.endpoint else offer.renamed(tool)
     return bridge.definition(definition, tool.kind, name=name, client=request.era)
 
 
-def _behind(
-    chosen: Sequence[tuple[ToolId, bytes]], after: ToolId, order: dict[ToolId, int]
-) -> list[tuple[ToolId, bytes]]:
-    """What follows `after`; if that tool is gone meanwhile, the client starts over."""
+def _leave_out(chosen: list[bool], after: ToolId, order: dict[ToolId, int]) -> None:
+    """What follows `after` stays; if that tool is gone meanwhile, the client starts over."""
     position = order.get(after)
     if position is None:
         raise BadRequest("the list changed; start again without a cursor", code="cursor.invalid")
-    return [entry for entry in chosen if order[entry[0]] > position]
+    chosen[: position + 1] = [False] * (position + 1)
