@@ -42,6 +42,7 @@ SENTENCES: Mapping[str, str] = {
     "login.ended": "{actor} signed out",
     "login.failed": "somebody failed to sign in as {actor}",
     "login.succeeded": "{actor} signed in",
+    "login.throttled": "too many failed to sign in as {actor}, so guesses are refused unread for a while",
     "prompt.disabled": "{actor} disabled {prompt}: {reason}",
     "prompt.enabled": "{actor} enabled {prompt} again",
     "relationships.imported": "{actor} imported {count} relationships from {file}",

@@ -53,7 +53,7 @@ _OF_THE_GATEWAY = (
     "tenant:",
 )
 """Types of objects that are not what arguments name."""
-_REFUSING = frozenset({"login.failed", "consent.denied", "token.replayed"})
+_REFUSING = frozenset({"login.failed", "login.throttled", "consent.denied", "token.replayed"})
 
 _KEPT_DECISIONS = 4_096
 _written: dict[int, tuple[Decision, Fields]] = {}

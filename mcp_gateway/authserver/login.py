@@ -20,7 +20,7 @@ from mcp_gateway.authserver.problems import OAuthProblem
 from mcp_gateway.authserver.sessions import Sessions, cookie_name, set_cookie
 from mcp_gateway.authserver.throttle import Throttle
 from mcp_gateway.authserver.users import MAX_PASSWORD, Users
-from mcp_gateway.model.ids import LOCAL_ISSUER, user_id
+from mcp_gateway.model.ids import LOCAL_ISSUER, UserId, user_id
 from mcp_gateway.storage import Database
 from mcp_gateway.storage.switches import first_off
 
@@ -83,12 +83,11 @@ class Login:
     async def _is_right(self, request: Request, name: str, password: str) -> bool:
         address = request.client.host if request.client else ""
         pair = f"{name}\0{address}"
-        self._refuse_guessing(pair, address)
+        await self._refuse_guessing(pair, address, name)
         right = await self._verify(name, password)
-        known = user_id(LOCAL_ISSUER, name) if name and self.users.fingerprint(name) else None
+        known = self._known(name)
         disabled = right and known is not None and await first_off(self.database, known) is not None
         right = right and not disabled
-        # A name nobody has is not recorded: it may be a password typed into the wrong field.
         kind = "login.succeeded" if right else "login.failed"
         why = {"reason": "user.disabled"} if disabled else {}
         await self.journal.event(kind, known or "user:unknown", address=address, **why)
@@ -97,11 +96,19 @@ class Login:
             self._by_address.forgive(address)
         return right
 
-    def _refuse_guessing(self, pair: str, address: str) -> None:
+    def _known(self, name: str) -> UserId | None:
+        """A name nobody has is not recorded: it may be a password typed into the wrong field."""
+        return user_id(LOCAL_ISSUER, name) if name and self.users.fingerprint(name) else None
+
+    async def _refuse_guessing(self, pair: str, address: str, name: str) -> None:
         # Counted before the password is looked at, so that many guesses at once are counted too.
         now = time.monotonic()
-        wait = self._by_user.attempt(pair, now=now) or self._by_address.attempt(address, now=now)
-        if wait is not None:
+        for throttle, key in ((self._by_user, pair), (self._by_address, address)):
+            wait = throttle.attempt(key, now=now)
+            if wait is None:
+                continue
+            if throttle.is_news(key):
+                await self.journal.event("login.throttled", self._known(name) or "user:unknown", address=address)
             raise OAuthProblem(
                 "slow_down", "Too many failed attempts. Please wait and try again.", status=429, retry_after=wait
             )

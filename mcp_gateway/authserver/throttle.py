@@ -12,6 +12,7 @@ class Throttle:
         self._attempts = attempts
         self._seconds = seconds
         self._seen: OrderedDict[str, deque[float]] = OrderedDict()
+        self._told: set[str] = set()
 
     def attempt(self, key: str, *, now: float) -> int | None:
         """Count one attempt. None when it may go on, else the seconds to wait; a refused one is not counted."""
@@ -22,10 +23,19 @@ class Throttle:
         if len(times) >= self._attempts:
             return max(1, round(times[0] + self._seconds - now))
         times.append(now)
+        self._told.discard(key)
         if len(self._seen) > _MAX_KEYS:
-            self._seen.popitem(last=False)
+            self._told.discard(self._seen.popitem(last=False)[0])
         return None
+
+    def is_news(self, key: str) -> bool:
+        """Of an attempt that was refused: the first since one that was not. Worth telling once, however many follow."""
+        if key in self._told or key not in self._seen:
+            return False
+        self._told.add(key)
+        return True
 
     def forgive(self, key: str) -> None:
         """The latest attempt was a good one: it does not count, nor do those before it."""
         self._seen.pop(key, None)
+        self._told.discard(key)

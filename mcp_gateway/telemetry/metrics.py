@@ -27,7 +27,7 @@ UNKNOWN = ""
 _ALLOWING = frozenset({"access.allowed", "access.observed"})
 _DENYING = {"user", "agent", "tool", "server", "resource", "rule", "role", "scope", "relationship", "authorization"}
 _REQUEST_KINDS = frozenset({"intent", "outcome", "decision", "list", "refused"})
-_SIGN_INS = {"login.succeeded": "succeeded", "login.failed": "failed"}
+_SIGN_INS = {"login.succeeded": "succeeded", "login.failed": "failed", "login.throttled": "throttled"}
 _CHANGES = {"grant.written": "written", "grant.extended": "extended", "grant.revoked": "revoked"}
 _UPSTREAM_ERRORS = {"isError": "tool.said_so", "invalid": "tool.error_code"}
 

@@ -67,7 +67,9 @@ METRICS: dict[str, Described] = {
     "streams_open": _gauge("Event streams to clients."),
     "sessions": _gauge("Sessions of the session era this process was asked about within ten minutes, about."),
     # people and clients
-    "sign_ins_total": _counter("Passwords given to the built-in login.", "result"),
+    "sign_ins_total": _counter(
+        "Passwords given to the built-in login; `throttled` once for all that were not looked at.", "result"
+    ),
     "client_registrations_total": _counter("Clients that registered, by themselves or by their document.", "kind"),
     "grants_total": _counter("Changes of grants, wherever they were made.", "change"),
     # the relationships

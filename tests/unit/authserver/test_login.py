@@ -66,6 +66,15 @@ async def test_ten_failures_close_the_door_also_to_the_right_password(desk: Desk
     assert _person(desk) is None
 
 
+async def test_guessing_that_is_refused_is_recorded_once_however_often_it_is_tried(desk: Desk) -> None:
+    for _ in range(15):
+        await desk.log_in(password="wrong")
+    assert desk.events.kinds.count("login.failed") == 10
+    throttled = [(actor, named) for kind, actor, named in desk.events.seen if kind == "login.throttled"]
+    assert [actor for actor, _ in throttled] == ["user:local/mira"]
+    assert throttled[0][1]["address"]
+
+
 async def test_a_success_forgives_the_failures_before_it(desk: Desk) -> None:
     for _ in range(9):
         await desk.log_in(password="wrong")
