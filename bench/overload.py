@@ -160,7 +160,7 @@ def _summary(storm: Storm, most: Cell, seconds: float) -> dict[str, Any]:
         "codes": sorted({code for one in both[2] for code in one["codes"]}),
         "p50_ms": [round(one, 2) for one in p50],
         "p99_ms": [round(one, 2) for one in p99],
-        "p99_ratio": round(p99[2] / p99[0], 2),
+        "p99_ratio": round(p99[2] / p99[0], 2) if p99[0] else None,
         "p99_ms_whole": [round(_quantile(_served(phase), 0.99), 2) for phase in storm.probes],
         "p99_ms_modest": [round(_typical(_of(phase, MODEST), 0.99), 2) for phase in storm.probes],
         "looked_at": [_count(phase, "served") for phase in storm.probes],

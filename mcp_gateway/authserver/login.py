@@ -103,15 +103,19 @@ class Login:
     async def _refuse_guessing(self, pair: str, address: str, name: str) -> None:
         # Counted before the password is looked at, so that many guesses at once are counted too.
         now = time.monotonic()
-        for throttle, key in ((self._by_user, pair), (self._by_address, address)):
+        throttle, key, whom = self._by_address, address, "user:unknown"
+        wait = throttle.attempt(key, now=now)
+        if wait is None:
+            throttle, key, whom = self._by_user, pair, self._known(name) or whom
             wait = throttle.attempt(key, now=now)
             if wait is None:
-                continue
-            if throttle.is_news(key):
-                await self.journal.event("login.throttled", self._known(name) or "user:unknown", address=address)
-            raise OAuthProblem(
-                "slow_down", "Too many failed attempts. Please wait and try again.", status=429, retry_after=wait
-            )
+                return
+            self._by_address.take_back(address)
+        if throttle.is_news(key):
+            await self.journal.event("login.throttled", whom, address=address)
+        raise OAuthProblem(
+            "slow_down", "Too many failed attempts. Please wait and try again.", status=429, retry_after=wait
+        )
 
     async def _verify(self, name: str, password: str) -> bool:
         try:

@@ -35,6 +35,11 @@ class Throttle:
         self._told.add(key)
         return True
 
+    def take_back(self, key: str) -> None:
+        """The latest attempt was not made after all."""
+        if times := self._seen.get(key):
+            times.pop()
+
     def forgive(self, key: str) -> None:
         """The latest attempt was a good one: it does not count, nor do those before it."""
         self._seen.pop(key, None)

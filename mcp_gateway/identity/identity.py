@@ -73,7 +73,7 @@ class Identity:
         now = self._clock()
         if remembered is None or now >= remembered.until:
             remembered = await self._verify(token, audience, now)
-            self._remember(key, remembered)
+            self._remember(key, remembered, now)
         elif remembered.epoch != self._epoch:
             self.refuse_ended(remembered.principal)
             remembered.epoch = self._epoch
@@ -115,9 +115,14 @@ class Identity:
         expires = principal.expires_at + issuer.leeway_seconds
         return _Remembered(principal, min(expires, now + _REVERIFY_SECONDS), epoch)
 
-    def _remember(self, key: tuple[bytes, str], remembered: _Remembered) -> None:
+    def _remember(self, key: tuple[bytes, str], remembered: _Remembered, now: float) -> None:
+        self._remembered.pop(key, None)
         self._remembered[key] = remembered
-        if len(self._remembered) > _REMEMBERED_TOKENS:
+        # What has to be verified anew is worth nothing, and a client brings another token every few minutes.
+        while len(self._remembered) > 1:
+            oldest = next(iter(self._remembered.values()))
+            if oldest.until > now and len(self._remembered) <= _REMEMBERED_TOKENS:
+                return
             self._remembered.popitem(last=False)
 
 

@@ -59,26 +59,17 @@ async def respond(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
 
 async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: Receive) -> None:
     parts = exchange.parts
-    exchange.headers = headers = read_headers(scope["headers"])
-    peer = scope.get("client")
-    exchange.peer = peer[0] if peer else None
-    exchange.origin = parts.origins.of_request(headers)
-    if not parts.gateway.has_endpoint(exchange.endpoint):
-        raise BadRequest("there is no such MCP endpoint", code="request.unknown_path")
-    authorization = headers.get("authorization")
     try:
-        exchange.principal = await parts.gateway.authenticate(
-            exchange.reply.request_id, authorization, exchange.origin + endpoint_path(exchange.endpoint)
-        )
-    except Unauthenticated:
-        parts.inflight.turnstile.learn(authorization, None)
+        await _enter(exchange, scope)
+    except (Unauthenticated, BadRequest):
+        if scope["method"] == "POST":
+            parts.inflight.sent_away()
         raise
-    parts.inflight.turnstile.learn(authorization, exchange.principal)
     match scope["method"]:
         case "POST":
             await _post(exchange, receive, passed=PASSED in scope)
         case "DELETE":
-            ended = await parts.sessions.delete(headers.get("mcp-session-id"), exchange.principal)
+            ended = await parts.sessions.delete(exchange.headers.get("mcp-session-id"), exchange.principal)
             listening.forget_session(exchange, ended.digest)
             parts.questions.end(ended.digest)
             await exchange.reply.empty(204)
@@ -86,6 +77,26 @@ async def _answer(exchange: Exchange, scope: MutableMapping[str, Any], receive: 
             await listening.open_stream(exchange, receive)
         case _:
             await exchange.reply.empty(405, [(b"allow", b"GET, POST, DELETE")])
+
+
+async def _enter(exchange: Exchange, scope: MutableMapping[str, Any]) -> None:
+    """Who asks, and where."""
+    parts = exchange.parts
+    exchange.headers = headers = read_headers(scope["headers"])
+    peer = scope.get("client")
+    exchange.peer = peer[0] if peer else None
+    exchange.origin = parts.origins.of_request(headers)
+    if not parts.gateway.has_endpoint(exchange.endpoint):
+        raise BadRequest("there is no such MCP endpoint", code="request.unknown_path")
+    turnstile, authorization = parts.inflight.turnstile, headers.get("authorization")
+    audience = exchange.origin + endpoint_path(exchange.endpoint)
+    try:
+        principal = await parts.gateway.authenticate(exchange.reply.request_id, authorization, audience)
+    except Unauthenticated:
+        turnstile.forget(authorization)
+        raise
+    turnstile.learn(authorization, principal)
+    exchange.principal = principal
 
 
 async def _post(exchange: Exchange, receive: Receive, *, passed: bool) -> None:

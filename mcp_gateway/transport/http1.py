@@ -26,6 +26,7 @@ must be the one who would send, or a request crosses the close on its way."""
 MAX_HEAD_BYTES = 65_536
 """Of what is not a body: a head, and also sizes of chunks and trailers."""
 
+_UNREAD_SECONDS = 1.0
 _COPIED_BYTES = 16_384
 """Up to this one buffer is quicker than two."""
 
@@ -55,6 +56,8 @@ class Http1(HttpToolsProtocol):
         self._most = most
         self._turnstile = turnstile
         self._timer: asyncio.TimerHandle | None = None
+        self._held: tuple[RequestResponseCycle, asyncio.TimerHandle] | None = None
+        """A request that will be refused, and when."""
         self._overhead = 0
         self._in_head = self._in_body = False
 
@@ -68,6 +71,11 @@ class Http1(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._unset_keepalive_if_required()
+        if self._held is not None:
+            cycle, timer = self._held
+            timer.cancel()
+            cycle.on_response, self._held = _nothing, None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -104,6 +112,8 @@ class Http1(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._overhead = 0
         self._stop_timer()
+        # What is left of a body that was answered early and the next request may come in one piece.
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -121,10 +131,18 @@ class Http1(HttpToolsProtocol):
         if pause is None:
             super()._start_asgi_task(cycle, app)
         else:
-            self.loop.call_later(pause, self._turn_away, cycle)
+            self._hold(cycle, pause)
+
+    def _hold(self, cycle: RequestResponseCycle, seconds: float) -> None:
+        self._held = cycle, self.loop.call_later(seconds, self._turn_away, cycle)
 
     def _turn_away(self, cycle: RequestResponseCycle) -> None:
-        if cycle.disconnected or self.transport.is_closing():
+        if self.flow.write_paused:  # nobody reads what we say; what we say must not pile up
+            self._hold(cycle, _UNREAD_SECONDS)
+            return
+        self._held = None
+        answered, cycle.on_response, cycle.body = cycle.on_response, _nothing, bytearray()
+        if self.transport.is_closing():
             return
         head, body = refusal()
         self.transport.write(head + (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"))
@@ -132,7 +150,7 @@ class Http1(HttpToolsProtocol):
         cycle.response_started = cycle.response_complete = True
         if not cycle.keep_alive:
             self.transport.close()
-        cycle.on_response()
+        answered()
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -174,6 +192,10 @@ class Http1(HttpToolsProtocol):
         if answer and not self.transport.is_closing():
             self.transport.write(answer)
         self.transport.close()
+
+
+def _nothing() -> None:
+    """In place of what leads from an answered request back to its connection: a circle only the collector would end."""
 
 
 class _Joining:

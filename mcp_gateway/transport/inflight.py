@@ -221,6 +221,11 @@ class InFlight:
             raise LimitExceeded(code="limit.overload")
         shedding.entered += 1
 
+    def sent_away(self) -> None:
+        """A POST that the door refused before it asked for a place: it took its part of the processor too."""
+        self.shedding.entered += 1
+        self.shedding.finished += 1
+
     def enter(self, flight: Flight) -> None:
         if len(self._flights) - self.waiting >= self._limit:
             self.full += 1

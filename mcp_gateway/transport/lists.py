@@ -114,6 +114,8 @@ class _Whole:
         return kept[2]
 
     def keep(self, rendered: _Rendered, offer: Offer, page: bytes) -> None:
+        if len(page) > _KEPT_BYTES:
+            return
         # Both are held on to, so that no other object takes their ids.
         self._kept[id(rendered), id(offer.visible)] = (rendered, offer.visible, page)
         self._bytes += len(page)

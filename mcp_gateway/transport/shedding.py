@@ -28,7 +28,7 @@ SUSTAINED_SECONDS = 0.8
 ENOUGH_REQUESTS = 5
 """In a window. With fewer, it is not requests that keep the loop."""
 REFUSALS_PER_SECOND = 1_000.0
-"""A refusal costs a quarter of a call; more of them must not take the processor from the calls."""
+"""A refusal costs a fifth of a call; more of them must not take the processor from the calls."""
 _LONGEST_REFUSAL_SECONDS = 2.0
 _LESS = 0.95
 _LESS_PER_SECOND_LATE = 1.5

@@ -38,16 +38,19 @@ class Turnstile:
         self._shedding = shedding
         self._clock = clock
         self._known: dict[int, tuple[Hashable, float]] = {}
-        """By the hash of an Authorization header: whose it is, and until when."""
+        """By the hash of a token: whose it is, and until when. The oldest stands first."""
 
-    def learn(self, authorization: str | None, principal: Principal | None) -> None:
-        """Whose token it is, or that it is nobody's."""
-        if authorization is None or not self._shedding.tight:
-            return
-        if principal is None:
-            self._known.pop(hash(authorization), None)
-        elif len(self._known) < _MOST_LEARNT or self._forget_all():
-            self._known[hash(authorization)] = (principal.user, principal.agent), principal.expires_at
+    def learn(self, authorization: str | None, principal: Principal) -> None:
+        """Whose token it is, which was verified."""
+        token = _token(authorization or "")
+        if token not in self._known:
+            self._known[token] = (principal.user, principal.agent), principal.expires_at
+            if len(self._known) > _MOST_LEARNT:
+                del self._known[next(iter(self._known))]
+
+    def forget(self, authorization: str | None) -> None:
+        """The token was refused."""
+        self._known.pop(_token(authorization or ""), None)
 
     def refuses(self, scope: Scope) -> float | None:
         """Seconds after which to tell the client that its request is refused; None = it passes."""
@@ -61,13 +64,14 @@ class Turnstile:
     def _who(self, scope: Scope) -> Hashable:
         for name, value in scope["headers"]:
             if name == b"authorization":
-                who, until = self._known.get(hash(value.decode("latin-1")), (_STRANGERS, 0.0))
+                who, until = self._known.get(_token(value.decode("latin-1")), (_STRANGERS, 0.0))
                 return who if until > self._clock() else _STRANGERS
         return _STRANGERS
 
-    def _forget_all(self) -> bool:
-        self._known.clear()
-        return True
+
+def _token(authorization: str) -> int:
+    """The same for every spelling of a header that `Identity` takes for the same token."""
+    return hash(authorization.partition(" ")[2].strip())
 
 
 def refusal() -> tuple[bytes, bytes]:

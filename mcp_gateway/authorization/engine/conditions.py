@@ -28,6 +28,7 @@ CLOCK = "current_time"
 _MAX_EXPRESSION_CHARACTERS = 4096
 _MAX_STORED_CHARACTERS = 32 * 1024
 _EXPIRY = re.compile(rf"{CLOCK}\s*<\s*([A-Za-z_]\w*)")
+_TIMESTAMP = ParameterType("timestamp")
 _RESERVED = frozenset(
     (
         "as",
@@ -51,9 +52,20 @@ _RESERVED = frozenset(
         "var",
         "void",
         "while",
+        "bool",
+        "bytes",
+        "double",
+        "dyn",
+        "int",
+        "list",
+        "map",
+        "null_type",
+        "string",
+        "type",
+        "uint",
     )
 )
-"""Words that are no names in CEL (its language definition, `IDENT`)."""
+"""What is no name of a parameter in CEL: its language definition keeps the words, its types have the others."""
 
 
 class Undecidable(AuthorizationUnavailable):
@@ -160,7 +172,7 @@ class CompiledCondition:
         match = _EXPIRY.fullmatch(expression.strip())
         if match is None:
             return None
-        timestamps = all(self.parameters[name].name == "timestamp" for name in (CLOCK, match.group(1)))
+        timestamps = all(self.parameters.get(name) == _TIMESTAMP for name in (CLOCK, match.group(1)))
         return match.group(1) if timestamps and len(self.parameters) == 2 else None
 
 

@@ -35,10 +35,14 @@ POLICY = to_dsl(MODEL.document)
         ("define a: [user]\ncondition c(x: int) { x + }", 7, "not a CEL expression"),
         ("define a: [user]\ncondition c(x: int) { x + 1 }", 7, "must be a bool"),
         ("define a: [user]\ncondition c(x: int) { y == 1 }", 7, "not a CEL expression"),
-        (
-            "define a: [user]\ncondition c(current_time: timestamp, in: timestamp) { current_time < in }",
-            7,
-            "not a CEL expression",
+        *(
+            (f"define a: [user]\ncondition c({parameters}) {{ current_time < {moment} }}", 7, "not a CEL expression")
+            for parameters, moment in (
+                ("current_time: timestamp, in: timestamp", "in"),
+                ("current_time: timestamp, null_type: timestamp", "null_type"),
+                ("current_time: timestamp, expires_at: timestamp", "expires"),
+                ("expires_at: timestamp", "expires_at"),
+            )
         ),
     ],
 )

@@ -75,6 +75,14 @@ async def test_guessing_that_is_refused_is_recorded_once_however_often_it_is_tri
     assert throttled[0][1]["address"]
 
 
+async def test_an_address_that_guesses_at_many_names_is_recorded_once_and_blames_nobody(desk: Desk) -> None:
+    for number in range(70):
+        await desk.log_in(user=f"name-{number}", password="wrong")
+    assert (await desk.log_in(user="mira")).status_code == 429
+    throttled = [actor for kind, actor, _ in desk.events.seen if kind == "login.throttled"]
+    assert throttled == ["user:unknown"]
+
+
 async def test_a_success_forgives_the_failures_before_it(desk: Desk) -> None:
     for _ in range(9):
         await desk.log_in(password="wrong")

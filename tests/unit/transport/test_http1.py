@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -275,13 +277,57 @@ async def test_a_refused_client_that_keeps_no_connection_is_told_so() -> None:
     assert said.startswith(b"HTTP/1.1 503 ") and b"\r\nconnection: close\r\n" in said
 
 
-async def test_a_client_that_leaves_before_it_is_refused_leaves_nothing_behind() -> None:
-    turnstile = Turnstile(full())
-    for _ in range(500):  # refusals are paced: the next is half a second away
-        turnstile.refuses({"method": "POST", "path": "/mcp", "headers": []})
-    async with serving(turnstile=turnstile) as server:
-        async with await connected(server) as stream:
-            await stream.send(POST)
-            await anyio.sleep(0.05)
-        await until(lambda: not server.server_state.connections)
-        await anyio.sleep(0.6)
+async def test_a_client_that_leaves_before_or_after_it_is_refused_leaves_nothing_behind() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for waiting in (0, 500):  # refusals are paced: with as many before it the next is half a second away
+            turnstile = Turnstile(full())
+            for _ in range(waiting):
+                turnstile.refuses({"method": "POST", "path": "/mcp", "headers": []})
+            async with serving(turnstile=turnstile) as server:
+                async with await connected(server) as stream:
+                    await stream.send(POST)
+                    await anyio.sleep(0.1)
+                await until(lambda server=server: not server.server_state.connections)
+                await anyio.sleep(0.05)
+                assert not [one for one in gc.get_objects() if isinstance(one, Http1)]
+    finally:
+        gc.enable()
+
+
+async def test_refusals_that_nobody_reads_do_not_pile_up() -> None:
+    shedding = full()
+    turnstile = Turnstile(shedding)
+    async with serving(turnstile=turnstile) as server, await connected(server) as stream:
+        raw = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        [made] = await connections(server)
+        transport = made.transport._transport  # pyright: ignore
+        with anyio.move_on_after(3):
+            while True:
+                await stream.send(POST * 100)
+                await anyio.sleep(0.01)
+        assert transport.get_write_buffer_size() < 200_000
+
+
+async def test_an_answer_is_not_cut_by_the_timer_of_the_refusal_before_it() -> None:
+    shedding = full()
+    RELEASED.clear()
+    async with serving(turnstile=Turnstile(shedding)) as server, await connected(server) as stream:
+        [made] = await connections(server)
+        made.timeout_keep_alive = 1
+        await stream.send(POST.replace(b"{}", b"{"))
+        with anyio.fail_after(5):
+            assert (await stream.receive()).startswith(b"HTTP/1.1 503 ")
+        shedding.tight = False
+        # The rest of the refused body and the next request in one piece.
+        await stream.send(b"}GET /later HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        await anyio.sleep(1.5)
+        RELEASED.set()
+        assert b"event" in await said_until_closed(stream)
+
+
+async def connections(server: uvicorn.Server) -> list[Http1]:
+    await until(lambda: bool(server.server_state.connections))
+    return cast("list[Http1]", list(server.server_state.connections))

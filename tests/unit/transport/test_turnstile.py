@@ -21,6 +21,7 @@ class Crowd:
         self.turnstile = Turnstile(self.shedding, clock=lambda: self.now)
         self.shedding.tight, self.shedding.rate = True, 1_000.0
         self._forged = 0
+        self._backlog = 0.0
 
     def known(self, token: str) -> None:
         self.turnstile.learn(token, principal(token))
@@ -42,12 +43,16 @@ class Crowd:
         strangers = own = 0
         for step in range(round(seconds / 0.001)):
             self.now += 0.001
-            strangers += sum(self.forged() for _ in range(10))
+            passed = sum(self.forged() for _ in range(10))
+            strangers += passed
             if token is not None and step % round(1 / each / 0.001) == 0:
-                own += self.passes(token)
+                own += (mine := self.passes(token))
+                passed += mine
+            self.shedding.entered += passed
+            self._backlog += passed - (done := min(self._backlog + passed, 1.0))
+            self.shedding.finished += round(done)
             if step % round(TICK_SECONDS / 0.001) == 0:
-                self.shedding.finished += round(1_000 * TICK_SECONDS)
-                self.shedding.tick(0.013)
+                self.shedding.tick(self._backlog / 1_000)
         return strangers, own
 
 
@@ -74,7 +79,7 @@ def test_however_many_tokens_are_forged_they_are_one_sender_and_those_who_are_kn
 
 def test_a_token_that_was_refused_or_is_over_is_a_strangers() -> None:
     crowd = Crowd()
-    for spoil in (lambda: crowd.turnstile.learn("Bearer mira", None), lambda: setattr(crowd, "now", EXPIRES + 1.0)):
+    for spoil in (lambda: crowd.turnstile.forget("Bearer mira"), lambda: setattr(crowd, "now", EXPIRES + 1.0)):
         crowd.known("Bearer mira")
         crowd.flood(0.5)
         spoil()
@@ -91,11 +96,28 @@ def test_only_requests_to_mcp_endpoints_are_asked() -> None:
     assert crowd.turnstile.refuses({"method": "POST", "path": "/token", "headers": []}) is None
 
 
-def test_tokens_are_only_learnt_while_it_matters() -> None:
+def test_a_token_is_known_from_before_and_however_it_is_written() -> None:
     crowd = Crowd()
     crowd.shedding.tight = False
     crowd.known("Bearer mira")
     crowd.shedding.tight = True
     crowd.flood(0.5)
-    _, own = crowd.flood(1.0, token="Bearer mira")
-    assert own < 50
+    assert crowd.flood(1.0, token="bearer   mira ")[1] == 50
+
+
+def test_nobody_is_forgotten_because_one_writes_a_token_in_many_ways() -> None:
+    crowd = Crowd()
+    crowd.known("Bearer mira")
+    for blanks in range(1, 25_000):
+        crowd.turnstile.learn("Bearer" + " " * blanks + "omar", principal("omar"))
+    crowd.flood(0.5)
+    assert crowd.flood(1.0, token="Bearer mira")[1] == 50
+
+
+def test_of_many_tokens_the_oldest_is_forgotten() -> None:
+    crowd = Crowd()
+    for number in range(20_001):
+        crowd.known(f"Bearer t{number}")
+    crowd.flood(0.5)
+    assert crowd.flood(1.0, token="Bearer t0")[1] < 50
+    assert crowd.flood(1.0, token="Bearer t1")[1] == 50
