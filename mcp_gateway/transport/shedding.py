@@ -44,6 +44,8 @@ _PEAK_KEPT = 0.98
 _BURST_SECONDS = 0.003
 _BORROWED_SECONDS = 0.02
 _CALM_WINDOWS = 10
+_PATIENCE_LEFT = 0.5
+"""Of it, once requests are refused: those that are let in are to be about as quick as on a calm day."""
 _FADING = 0.7
 """Of what somebody asked for, from one window to the next."""
 _MODEST = 0.5
@@ -148,7 +150,7 @@ class Shedding:
     def _judge(self, late: float) -> None:
         now = self._clock()
         seconds = max(now - self._window_began, TICK_SECONDS)
-        choked = 0 < self._patience < late
+        choked = 0 < self._patience * (_PATIENCE_LEFT if self.tight else 1.0) < late
         self._peak = max(self._peak * _PEAK_KEPT, self.finished / seconds)
         if not self.tight:
             if self._lasts(now, choked=choked):
