@@ -103,16 +103,16 @@ class Login:
     async def _refuse_guessing(self, pair: str, address: str, name: str) -> None:
         # Counted before the password is looked at, so that many guesses at once are counted too.
         now = time.monotonic()
-        throttle, key, whom = self._by_address, address, "user:unknown"
+        throttle, key, guessed = self._by_address, address, ""
         wait = throttle.attempt(key, now=now)
         if wait is None:
-            throttle, key, whom = self._by_user, pair, self._known(name) or whom
+            throttle, key, guessed = self._by_user, pair, name
             wait = throttle.attempt(key, now=now)
             if wait is None:
                 return
             self._by_address.take_back(address)
         if throttle.is_news(key):
-            await self.journal.event("login.throttled", whom, address=address)
+            await self.journal.event("login.throttled", self._known(guessed) or "user:unknown", address=address)
         raise OAuthProblem(
             "slow_down", "Too many failed attempts. Please wait and try again.", status=429, retry_after=wait
         )
