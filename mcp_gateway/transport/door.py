@@ -22,7 +22,7 @@ from mcp_gateway.transport.classify import VERSION_HEADER, era_of
 from mcp_gateway.transport.edge import read_headers
 from mcp_gateway.transport.exchange import Exchange, Parts
 from mcp_gateway.transport.inflight import Flight, Receive
-from mcp_gateway.transport.reply import Reply, Send
+from mcp_gateway.transport.reply import AT_ONCE, Reply, Send
 from mcp_gateway.transport.strict_json import parse_message
 from mcp_gateway.transport.turnstile import PASSED
 
@@ -36,7 +36,8 @@ def answer(
     parts: Parts, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, endpoint: str | None
 ) -> Awaitable[None]:
     """Answer one HTTP request to an MCP endpoint."""
-    return respond(Exchange(parts, Reply(send, os.urandom(12).hex()), endpoint), scope, receive)
+    reply = Reply(send, os.urandom(12).hex(), at_once=scope.get(AT_ONCE))
+    return respond(Exchange(parts, reply, endpoint), scope, receive)
 
 
 async def respond(exchange: Exchange, scope: MutableMapping[str, Any], receive: Receive) -> None:

@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from mcp_gateway.transport.reply import AT_ONCE
 from mcp_gateway.transport.turnstile import Scope, Turnstile, refusal
 
 HEAD_SECONDS = 10.0
@@ -58,12 +59,19 @@ class Http1(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._held: tuple[RequestResponseCycle, asyncio.TimerHandle] | None = None
         """A request that will be refused, and when."""
+        self._answering: RequestResponseCycle
+        """The request that is being answered; `cycle` is the last one that came."""
+        self._idle_until: float | None = None
+        """None while a request is under way, and after an answer that went ASGI's way: uvicorn has a timer for that."""
+        self._idle_timer: asyncio.TimerHandle | None = None
+        """One for many requests in turn: to begin and to end one each time costs more than to look again."""
         self._overhead = 0
         self._in_head = self._in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self.transport = cast("asyncio.Transport", _Joining(transport, self.loop))
+        self._joining = _Joining(transport, self.loop)
+        self.transport = cast("asyncio.Transport", self._joining)
         if len(self.connections) > self._most:
             self._refuse(_TOO_MANY)
         else:
@@ -72,6 +80,8 @@ class Http1(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._unset_keepalive_if_required()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._held is not None:
             cycle, timer = self._held
             timer.cancel()
@@ -127,11 +137,53 @@ class Http1(HttpToolsProtocol):
         super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._idle_until = None
         pause = None if self._turnstile is None else self._turnstile.refuses(cast("Scope", cycle.scope))
         if pause is None:
+            self._answering = cycle
+            cast("Scope", cycle.scope)[AT_ONCE] = self._answer_at_once
             super()._start_asgi_task(cycle, app)
         else:
             self._hold(cycle, pause)
+
+    def _answer_at_once(self, head: bytes, body: bytes) -> bool:
+        """`head` without its last line. False when the answer has to go ASGI's way, which can wait for the client."""
+        cycle = self._answering
+        if self.flow.write_paused or cycle.disconnected or cycle.response_started or len(body) > _COPIED_BYTES:
+            return False
+        self._say(cycle, head + b"".join([b"%b: %b\r\n" % line for line in cycle.default_headers]), body)
+        cycle.message_event.set()
+        if self.pipeline or not cycle.keep_alive:
+            cycle.on_response()
+        else:
+            self._rest()
+        return True
+
+    def _say(self, cycle: RequestResponseCycle, head: bytes, body: bytes) -> None:
+        """All of an answer."""
+        cycle.response_started = cycle.response_complete = True
+        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
+        self._joining.write_at_once(b"".join((head, ending, body)))
+        if not cycle.keep_alive:
+            self.transport.close()
+
+    def _rest(self) -> None:
+        """What `on_response_complete` does while nothing else waits on this connection."""
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_until = self.loop.time() + self.timeout_keep_alive
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        self._idle_timer = None
+        if self._idle_until is None or self._in_head:
+            return  # the next answer begins it anew
+        left = self._idle_until - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_whether_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _hold(self, cycle: RequestResponseCycle, seconds: float) -> None:
         self._held = cycle, self.loop.call_later(seconds, self._turn_away, cycle)
@@ -144,12 +196,7 @@ class Http1(HttpToolsProtocol):
         answered, cycle.on_response, cycle.body = cycle.on_response, _nothing, bytearray()
         if self.transport.is_closing():
             return
-        head, body = refusal()
-        self.transport.write(head + (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"))
-        self.transport.write(body)
-        cycle.response_started = cycle.response_complete = True
-        if not cycle.keep_alive:
-            self.transport.close()
+        self._say(cycle, *refusal())
         answered()
 
     def _feed(self, data: bytes) -> None:
@@ -222,6 +269,10 @@ class _Joining:
             self._loop.call_soon(self._flush)  # nothing may follow for long: a stream of events
         else:
             self._transport.write(data)
+
+    def write_at_once(self, data: bytes) -> None:
+        self._flush()
+        self._transport.write(data)
 
     def close(self) -> None:
         self._flush()

@@ -11,10 +11,16 @@ from mcp_gateway.errors import PUBLIC, AccessDenied, BadRequest, GatewayError, I
 from mcp_gateway.model.reasons import sentence
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+AtOnce: TypeAlias = Callable[[bytes, bytes], bool]
+"""Sends a whole answer; False when it has to be sent as ASGI has it. Its head comes without its last line."""
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+AT_ONCE = "mcp_gateway.at_once"
+"""Where a server that can puts an `AtOnce` into the scope."""
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n"
 _STREAM: Headers = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -26,10 +32,11 @@ _STREAM: Headers = (
 class Reply:
     """Answers one request exactly once. `message_id` is the JSON-RPC id, None before the body was read."""
 
-    __slots__ = ("_send", "accepts_stream", "finished", "message_id", "request_id", "streaming")
+    __slots__ = ("_at_once", "_send", "accepts_stream", "finished", "message_id", "request_id", "streaming")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, *, at_once: AtOnce | None = None) -> None:
         self._send = send
+        self._at_once = at_once
         self.request_id = request_id
         self.message_id: str | int | None = None
         self.accepts_stream = False
@@ -93,6 +100,9 @@ class Reply:
         if self.streaming:
             event = b"event: message\ndata: " + body + b"\n\n"
             await self._send({"type": "http.response.body", "body": event, "more_body": False})
+            return
+        # Two messages, as ASGI has it, cost a call more than its token and its decision.
+        if self._at_once is not None and status == 200 and not headers and self._at_once(_OK % len(body), body):
             return
         length = (b"content-length", str(len(body)).encode())
         await self._send(

@@ -18,7 +18,7 @@ from mcp_gateway.transport.classify import VERSION_HEADER
 from mcp_gateway.transport.door import respond
 from mcp_gateway.transport.exchange import Exchange, Parts
 from mcp_gateway.transport.inflight import Receive
-from mcp_gateway.transport.reply import Headers, Reply, Send
+from mcp_gateway.transport.reply import AT_ONCE, AtOnce, Headers, Reply, Send
 
 _METHODS = frozenset(
     {
@@ -65,7 +65,7 @@ def answering(tracer: Tracer) -> Answerer:
         parts: Parts, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, endpoint: str | None
     ) -> None:
         walk = tracer.begin()
-        reply = _Reply(send, os.urandom(12).hex(), walk)
+        reply = _Reply(send, os.urandom(12).hex(), walk, at_once=scope.get(AT_ONCE))
         exchange = Exchange(parts, reply, endpoint)
         exchange.join = walk.join
         token = WALK.set(walk)
@@ -88,8 +88,8 @@ class _Reply(Reply):
 
     __slots__ = ("began_streaming", "walk")
 
-    def __init__(self, send: Send, request_id: str, walk: Walk) -> None:
-        super().__init__(send, request_id)
+    def __init__(self, send: Send, request_id: str, walk: Walk, *, at_once: AtOnce | None) -> None:
+        super().__init__(send, request_id, at_once=at_once)
         self.walk = walk
         self.began_streaming = 0
 

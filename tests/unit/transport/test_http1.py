@@ -18,6 +18,7 @@ from anyio.abc import SocketStream
 
 from mcp_gateway.transport import http1
 from mcp_gateway.transport.http1 import Http1
+from mcp_gateway.transport.reply import AT_ONCE
 from mcp_gateway.transport.shedding import Shedding
 from mcp_gateway.transport.turnstile import Turnstile
 from tests.support.upstreams import until
@@ -31,7 +32,7 @@ POST = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
 
 
 async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answers what it read; `/deaf` without reading, `/later` a stream."""
+    """Answers what it read; `/deaf` without reading, `/later` a stream, `/once` in one step."""
     if scope["path"] == "/later":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while not RELEASED.is_set():
@@ -50,6 +51,8 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
         if not message["more_body"]:
             break
     answer = scope["method"].encode() + b" " + scope["raw_path"] + b" " + body
+    if scope["path"] == "/once" and scope[AT_ONCE](b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(answer), answer):
+        return
     length = (b"content-length", str(len(answer)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": answer})
@@ -161,6 +164,70 @@ async def test_the_head_of_a_stream_does_not_wait_for_its_first_event() -> None:
         RELEASED.set()
         with anyio.fail_after(10):
             assert (await stream.receive()).startswith(b"5\r\nevent\r\n")
+
+
+async def test_an_answer_in_one_step_is_one_packet_with_a_date_and_its_connection_goes_on() -> None:
+    once = POST.replace(b"/mcp", b"/once")
+    async with serving() as server, await connected(server) as stream:
+        for _ in range(3):
+            await stream.send(once)
+            with anyio.fail_after(10):
+                head, _, body = (await stream.receive()).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\ndate: " in head and body == b"POST /once {}"
+        assert server.server_state.total_requests == 3
+
+
+async def test_answers_in_one_step_are_given_in_turn_and_a_client_that_wants_no_more_is_let_go() -> None:
+    once, usual = POST.replace(b"/mcp", b"/once"), POST.replace(b"{}", b"[]")
+    last = once.replace(b"host: a\r\n", b"host: a\r\nconnection: close\r\n")
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(once + usual + once + last)
+        said = await said_until_closed(stream)
+    bodies = [piece.rpartition(b"\r\n\r\n")[2] for piece in said.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert bodies == [b"POST /once {}", b"POST /mcp []", b"POST /once {}", b"POST /once {}"]
+    assert said.count(b"\r\nconnection: close\r\n") == 1
+
+
+async def test_answers_in_one_step_that_nobody_reads_do_not_pile_up() -> None:
+    once = POST.replace(b"/mcp", b"/once").replace(b"length: 2", b"length: 9000").replace(b"{}", b"x" * 9000)
+    async with serving() as server, await connected(server) as stream:
+        stream.extra(anyio.abc.SocketAttribute.raw_socket).setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        [made] = await connections(server)
+        transport = made.transport._transport  # pyright: ignore
+        with anyio.move_on_after(3):
+            while True:
+                await stream.send(once * 20)
+        assert 0 < transport.get_write_buffer_size() < 200_000
+
+
+@pytest.mark.parametrize("paths", [(b"/once",), (b"/mcp",), (b"/once", b"/mcp"), (b"/mcp", b"/once")])
+async def test_a_connection_is_closed_when_nothing_was_asked_for_so_long_and_not_before(
+    paths: tuple[bytes, ...],
+) -> None:
+    async with serving() as server, await connected(server) as stream:
+        [made] = await connections(server)
+        made.timeout_keep_alive = 1
+        for number in range(4):
+            await stream.send(POST.replace(b"/mcp", paths[number % len(paths)]))
+            with anyio.fail_after(5):
+                assert b"{}" in await stream.receive()
+            await anyio.sleep(0.6)
+        with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+
+
+async def test_an_answer_under_way_is_not_cut_by_the_idle_time_of_the_one_before() -> None:
+    RELEASED.clear()
+    async with serving() as server, await connected(server) as stream:
+        [made] = await connections(server)
+        made.timeout_keep_alive = 1
+        await stream.send(POST.replace(b"/mcp", b"/once"))
+        with anyio.fail_after(5):
+            assert b"{}" in await stream.receive()
+        await stream.send(b"GET /later HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        await anyio.sleep(1.5)
+        RELEASED.set()
+        assert b"event" in await said_until_closed(stream)
 
 
 async def test_a_short_answer_is_one_packet() -> None:
