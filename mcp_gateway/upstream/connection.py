@@ -41,6 +41,7 @@ class Connection(asyncio.Protocol):
         "_chunks",
         "_complete",
         "_deadline",
+        "_due_at",
         "_error",
         "_head_bytes",
         "_headers",
@@ -67,8 +68,10 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._due_at = 0.0
         self._error: WireError | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: dict[bytes, bytes] = {}
+        """By name in lower case; of two with one name the first."""
         self._status = self._head_bytes = 0
         self._headers_done = self._complete = self._keep = self._surplus = self._until_eof = self._bodiless = False
         self._chunks: deque[bytes] = deque()
@@ -89,12 +92,12 @@ class Connection(asyncio.Protocol):
     def begin(self, request: bytes, *, seconds: float, bodiless: bool = False) -> None:
         """Send `request`; `bodiless` says that its answer has no body whatever its headers say (HEAD)."""
         assert self._transport is not None and self._parser is None
-        self._headers = []
+        self._headers = {}
         self._status = self._head_bytes = 0
         self._headers_done = self._complete = self._keep = self._surplus = self._until_eof = False
         self._bodiless = bodiless
         self._parser = httptools.HttpResponseParser(self)
-        self._deadline = self._loop.call_later(seconds, self._expire)
+        self._due(seconds)
         self._transport.write(request)
 
     async def head(self) -> Response:
@@ -121,9 +124,6 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> bool:
         """The exchange is over; whether the connection can carry another. If not, it is closed."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
         reusable = self._complete and self._keep and not self._surplus and not self._chunks and self.is_open
         self._parser = None
         self._chunks.clear()
@@ -133,6 +133,7 @@ class Connection(asyncio.Protocol):
         return reusable
 
     def abort(self) -> None:
+        self._stop_deadline()
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
@@ -169,6 +170,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended()
+        self._stop_deadline()
         self._transport = None
         self._lost(self)
 
@@ -180,7 +182,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._complete:
-            self._headers.append((name, value))
+            self._headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
         if self._complete or self._parser is None:
@@ -192,10 +194,9 @@ class Connection(asyncio.Protocol):
         if self._bodiless:
             self._complete = True  # and the connection is not used again
         else:
-            names = {name.lower() for name, _ in self._headers}
-            self._until_eof = b"content-length" not in names and b"transfer-encoding" not in names
-            if b"keep-alive" in names:
-                self.idle_seconds = idle_seconds_of(self._headers)
+            self._until_eof = b"content-length" not in self._headers and b"transfer-encoding" not in self._headers
+            if b"keep-alive" in self._headers:
+                self.idle_seconds = idle_seconds_of(self._headers[b"keep-alive"])
 
     def on_body(self, body: bytes) -> None:
         if self._complete:
@@ -249,8 +250,28 @@ class Connection(asyncio.Protocol):
         else:
             self._fail(Broken())
 
+    def _due(self, seconds: float) -> None:
+        """One timer for many exchanges: to begin and to end one each time costs more than to look again."""
+        self._due_at = self._loop.time() + seconds
+        if self._deadline is not None and self._deadline.when() > self._due_at:
+            self._stop_deadline()
+        if self._deadline is None:
+            self._deadline = self._loop.call_later(seconds, self._expire)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
     def _expire(self) -> None:
-        self._fail(TimedOut())
+        self._deadline = None
+        if self._parser is None:
+            return
+        left = self._due_at - self._loop.time()
+        if left > 0:
+            self._deadline = self._loop.call_later(left, self._expire)
+        else:
+            self._fail(TimedOut())
 
     def _resume(self) -> None:
         self._paused = False

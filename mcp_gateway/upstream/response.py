@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 _DECODED_AT_ONCE = 262_144
 IDLE_SECONDS = 3.5
@@ -46,8 +46,9 @@ class Response:
     __slots__ = ("_headers", "_inflate", "_packed", "_read", "status")
 
     def __init__(
-        self, read: Callable[[], Awaitable[bytes | None]], status: int, headers: list[tuple[bytes, bytes]]
+        self, read: Callable[[], Awaitable[bytes | None]], status: int, headers: Mapping[bytes, bytes]
     ) -> None:
+        """`headers` by name in lower case."""
         self._read = read
         self._headers = headers
         self.status = status
@@ -58,11 +59,8 @@ class Response:
         """The first header of that name, written in lower case."""
         if self._inflate is not None and name == "content-length":
             return None  # of the packed bytes, which nobody sees
-        wanted = name.encode()
-        for given, value in self._headers:
-            if given.lower() == wanted:
-                return value.decode("latin-1").strip()
-        return None
+        value = self._headers.get(name.encode())
+        return None if value is None else value.decode("latin-1").strip()
 
     async def read_chunk(self) -> bytes | None:
         """The next decoded bytes, as they came; None at the end. Raises WireError."""
@@ -85,20 +83,16 @@ class Response:
                 return plain
 
     def _is_packed(self) -> bool:
-        encoding = self._plain_header(b"content-encoding")
+        encoding = self._headers.get(b"content-encoding", b"").strip().lower()
         if encoding in (b"", b"identity"):
             return False
         if encoding == b"gzip":
             return True
         raise Malformed
 
-    def _plain_header(self, wanted: bytes) -> bytes:
-        return next((value.strip().lower() for name, value in self._headers if name.lower() == wanted), b"")
 
-
-def idle_seconds_of(headers: list[tuple[bytes, bytes]]) -> float:
-    """How long the connection that gave this answer may be idle and still carry a request."""
-    said = next((value for name, value in headers if name.lower() == b"keep-alive"), b"")
+def idle_seconds_of(said: bytes) -> float:
+    """How long a connection may be idle and still carry a request, by its `Keep-Alive` header."""
     found = _KEPT.search(said)
     if found is None:
         return IDLE_SECONDS

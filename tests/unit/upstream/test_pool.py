@@ -136,6 +136,23 @@ async def test_an_answer_is_read_as_it_was_framed_and_the_connection_is_used_aga
         assert upstream.connections == 1
 
 
+@pytest.mark.parametrize("first", [0.4, 3600.0])
+async def test_each_exchange_on_a_connection_has_a_deadline_of_its_own(first: float) -> None:
+    async def once(stream: SocketStream) -> None:
+        if len(upstream.requests) == 1:
+            await stream.send(OK)
+
+    async with server(once) as upstream:
+        pool = pool_to(upstream.port)
+        assert await exchanged(pool, seconds=first) == (200, b"ok")
+        await anyio.sleep(0.2)
+        begun = anyio.current_time()
+        with anyio.fail_after(10), pytest.raises(TimedOut):
+            await exchanged(pool, seconds=0.6)
+        assert anyio.current_time() - begun > 0.55
+        assert (upstream.connections, len(upstream.requests)) == (1, 2)
+
+
 async def test_the_end_of_the_connection_ends_a_body_without_length() -> None:
     async with server(says(b"HTTP/1.1 200 OK\r\n\r\nsome", b" more", close=True)) as upstream:
         assert await exchanged(pool_to(upstream.port)) == (200, b"some more")
@@ -302,11 +319,11 @@ async def test_a_connection_is_not_used_again_near_the_time_at_which_its_server_
     ],
 )
 def test_a_server_says_how_long_it_keeps_an_idle_connection(said: bytes, seconds: float) -> None:
-    assert idle_seconds_of([(b"Content-Length", b"2"), (b"Keep-Alive", said)]) == seconds
+    assert idle_seconds_of(said) == seconds
 
 
 def test_a_server_that_says_nothing_is_taken_to_close_after_five_seconds() -> None:
-    assert idle_seconds_of([]) < 5
+    assert idle_seconds_of(b"") < 5
 
 
 async def test_a_closed_pool_keeps_nothing_open_and_finishes_what_is_under_way() -> None:
