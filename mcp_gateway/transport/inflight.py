@@ -1,9 +1,9 @@
 """Calls under way: their number, whether their client is still there and may still call, and how to end them.
 
-A fast call costs two dictionary operations. Only a call that is still running at the next tick gets
-a watcher task, and only one that goes on is asked again whether it would still be let through, so the
-common path never pays for either. Nor for a cancel scope, which costs a call more than reading its body
-does: whoever ends a call cancels the server's own task for it, once.
+A fast call costs two dictionary operations. Only a call that has been running for a tick gets a watcher task,
+and only one that goes on is asked again whether it would still be let through, so the common path never pays
+for either. Nor for a cancel scope, which costs a call more than reading its body does: whoever ends a call
+cancels the server's own task for it, once.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ class InFlight:
                 if now - flight.heard_at > _BODY_IDLE_SECONDS or now - flight.began_at > _BODY_TOTAL_SECONDS:
                     flight.too_slow = True
                     flight.cancel()
-            elif flight.receive is not None and flight.watcher is None:
+            elif flight.receive is not None and flight.watcher is None and now - flight.began_at > _TICK_SECONDS:
                 flight.watcher = anyio.CancelScope()
                 tasks.start_soon(_watch, flight)
 

@@ -107,3 +107,29 @@ async def test_a_look_that_fails_ends_nobody_and_is_taken_again(caplog: pytest.L
     ]
     assert len(looks) == 3
     assert "could not be asked again" in caplog.text
+
+
+async def test_only_a_request_that_has_taken_a_while_costs_a_task_that_watches_its_client() -> None:
+    async def receive() -> dict[str, object]:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    inflight, watched = InFlight(100), 0
+
+    async def fly(seconds: float) -> None:
+        nonlocal watched
+        flight = Flight()
+        inflight.enter(flight)
+        flight.watch(receive)
+        await anyio.sleep(seconds)
+        watched += flight.watcher is not None
+        inflight.leave(flight)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(inflight.run)
+        for _ in range(20):
+            await fly(0.01)
+        assert watched == 0
+        await fly(1)
+        assert watched == 1
+        tasks.cancel_scope.cancel()
