@@ -1,7 +1,7 @@
 """`make bench-memory`: what a gateway holds idle, and how much more each hour under load.
 
-The slope is a line through the resident size after a warm-up, least squares; a token is fetched anew now and
-then, as clients do. The last line is one JSON object.
+The slope is a line through the resident size after a warm-up, least squares; half an hour and more tell something
+about it. A token is fetched anew now and then, as clients do. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _CONNECTIONS = 16
 _TURN_SECONDS = 5.0
 _TOKEN_SECONDS = 200.0
 """A token lives for 300; clients fetch the next a little before."""
-_WARM_SHARE = 0.3
+_WARM_SECONDS = 660.0
+"""Caches are full and everything that is done every ten minutes was done once. At most half of a run."""
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
@@ -61,14 +62,14 @@ def resident_mb(pid: int) -> float:
 def under_load(target: Target, seconds: float) -> tuple[Sequence[tuple[float, float]], int]:
     """(seconds since the begin, MB) after the warm-up, and about how many calls there were in all."""
     seen: list[tuple[float, float]] = []
-    begun, calls = time.monotonic(), 0
+    begun, calls, warm = time.monotonic(), 0, min(_WARM_SECONDS, seconds / 2)
     signed_in, signed_in_at = target.signed_in(), begun
     while (passed := time.monotonic() - begun) < seconds:
         if time.monotonic() - signed_in_at > _TOKEN_SECONDS:
             signed_in, signed_in_at = target.signed_in(), time.monotonic()
         measured = cell(signed_in, signed_in.call(), connections=_CONNECTIONS, seconds=_TURN_SECONDS)
         calls += round(measured.per_second * _TURN_SECONDS)
-        if passed >= seconds * _WARM_SHARE or not seen:
+        if passed >= warm or not seen:
             seen.append((passed, resident_mb(target.pid)))
     # The first is of before the warm-up; it only stands in when there is no other.
     return (seen[1:] if len(seen) > 2 else seen), calls
