@@ -1917,7 +1917,7 @@ PROMISES: tuple[Promise, ...] = (
         "flow/test_health.py::test_told_to_stop_it_refuses_the_new_and_finishes_what_is_under_way",
     ),
     Promise(
-        "At ten times its capacity a gateway refuses whoever sends most first, and recovers.",
+        "At ten times its capacity a gateway refuses whoever sends most first, has that on record, and recovers.",
         "design 3: limits and overload",
         "flow/test_overload.py::test_at_ten_times_its_capacity_it_refuses_whoever_sends_most_first_and_recovers",
     ),

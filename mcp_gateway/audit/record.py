@@ -4,7 +4,7 @@
     H      = SHA-256(prev || the line's bytes without the hash)
 
 The bytes in the file are the canonical form, so verifying never re-serialises. Kinds: `intent` and
-`outcome` (a call that left), `decision` (one that did not), `list`, `refused` (no principal yet), and
+`outcome` (a call that left), `decision` (one that did not), `list`, `refused` (no principal yet, or not even read), and
 the events `login`, `consent`, `token`, `access.added`, … An argument's value is never in a record,
 but for the resource ids that the questions name.
 """

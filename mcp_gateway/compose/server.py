@@ -23,6 +23,7 @@ from mcp_gateway.compose.checkpoints import last_checkpoint, run_checkpoints
 from mcp_gateway.compose.health import probes
 from mcp_gateway.compose.metrics import metrics
 from mcp_gateway.compose.office import Office, observed, office, policies, rules, shipped
+from mcp_gateway.compose.overload import run_overload
 from mcp_gateway.compose.retention import run_retention
 from mcp_gateway.compose.sinks import require_sinks, run_sinks
 from mcp_gateway.compose.tracing import Tracing, rooms
@@ -108,6 +109,7 @@ async def _serve(made: Office, ready: Callable[[], None]) -> None:
         tasks.start_soon(run_checkpoints, made)
         tasks.start_soon(run_sinks, made)
         tasks.start_soon(run_retention, made)
+        tasks.start_soon(run_overload, made.journal, inflight.shedding.turned_away)
         tasks.start_soon(streams.run)
         if counting is not None:
             tasks.start_soon(counting.run)

@@ -108,7 +108,7 @@ async def _post(exchange: Exchange, receive: Receive, *, passed: bool) -> None:
     exchange.flight = flight = Flight()
     try:
         inflight.admit(exchange.principal, passed=passed)
-        inflight.enter(flight)
+        inflight.enter(flight, exchange.principal)
     except LimitExceeded:
         await inflight.turned_away()
         raise

@@ -21,7 +21,7 @@ from anyio.abc import TaskGroup
 from mcp_gateway.errors import GatewayError, LimitExceeded, Unavailable
 from mcp_gateway.model.principal import Principal
 from mcp_gateway.transport.shedding import TICK_SECONDS, Shedding
-from mcp_gateway.transport.turnstile import Turnstile
+from mcp_gateway.transport.turnstile import STRANGERS, Turnstile
 
 log = logging.getLogger(__name__)
 
@@ -217,7 +217,7 @@ class InFlight:
         if self._closed:
             raise Unavailable(code="gateway.stopping")
         shedding = self.shedding
-        if shedding.tight and not passed and not shedding.admits((principal.user, principal.agent)):
+        if shedding.tight and not passed and not shedding.admits(sender(principal)):
             raise LimitExceeded(code="limit.overload")
         shedding.entered += 1
 
@@ -226,9 +226,10 @@ class InFlight:
         self.shedding.entered += 1
         self.shedding.finished += 1
 
-    def enter(self, flight: Flight) -> None:
+    def enter(self, flight: Flight, principal: Principal | None = None) -> None:
         if len(self._flights) - self.waiting >= self._limit:
             self.full += 1
+            self.shedding.turn_away(sender(principal) if principal else STRANGERS)
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)
 
@@ -299,6 +300,11 @@ class InFlight:
             elif flight.receive is not None and flight.watcher is None and now - flight.began_at > _TICK_SECONDS:
                 flight.watcher = anyio.CancelScope()
                 tasks.start_soon(_watch, flight)
+
+
+def sender(principal: Principal) -> tuple[str, str]:
+    """Among whom what can be done is shared."""
+    return principal.user, principal.agent
 
 
 async def _refuse_each(flights: Iterator[tuple[Flight, Recheckable]]) -> None:

@@ -198,7 +198,7 @@ class ParkedCall:
         if self._abandoned:
             raise _cancelled()
         self.flight = flight = Flight()
-        self._places.inflight.enter(flight)
+        self._places.inflight.enter(flight, self._turn.principal)
         try:
             flight.arrived()
             flight.request = self

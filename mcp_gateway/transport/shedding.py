@@ -79,6 +79,7 @@ class Shedding:
         "rate",
         "refused",
         "tight",
+        "turned_away",
     )
 
     def __init__(
@@ -94,6 +95,8 @@ class Shedding:
         """Requests that were let in at some time and are over, in this window."""
         self.refused = 0
         """Requests refused so far."""
+        self.turned_away: dict[Hashable, int] = {}
+        """How many of each sender; whoever puts them on record takes them out."""
         self.rate = float("inf")
         """Requests let in per second while tight."""
         self._ticks = 0
@@ -123,10 +126,14 @@ class Shedding:
         if used >= self._level * max(now - self._window_began, _WINDOW_SECONDS) or self._tokens < self._floor(who):
             self._refused += 1
             self.refused += 1
+            self.turn_away(who)
             return False
         self._tokens -= 1
         self._used[who] = used + 1
         return True
+
+    def turn_away(self, who: Hashable) -> None:
+        self.turned_away[who] = self.turned_away.get(who, 0) + 1
 
     def _floor(self, who: Hashable) -> float:
         """Whoever asks for less than the level has its part for sure, so it need not wait for those who ask for more."""

@@ -27,7 +27,8 @@ PASSED = "mcp_gateway.passed"
 OVERLOAD = "limit.overload"
 
 _ENDPOINTS = "/mcp"
-_STRANGERS = ""
+STRANGERS = ""
+"""Whoever sends with a token that was not verified here."""
 _MOST_LEARNT = 20_000
 
 
@@ -64,9 +65,9 @@ class Turnstile:
     def _who(self, scope: Scope) -> Hashable:
         for name, value in scope["headers"]:
             if name == b"authorization":
-                who, until = self._known.get(_token(value.decode("latin-1")), (_STRANGERS, 0.0))
-                return who if until > self._clock() else _STRANGERS
-        return _STRANGERS
+                who, until = self._known.get(_token(value.decode("latin-1")), (STRANGERS, 0.0))
+                return who if until > self._clock() else STRANGERS
+        return STRANGERS
 
 
 def _token(authorization: str) -> int:
