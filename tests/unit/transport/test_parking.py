@@ -239,8 +239,8 @@ async def test_a_call_whose_right_ends_says_so_to_whoever_waits() -> None:
     flights: list[Flight] = []
 
     class Seen(InFlight):
-        def enter(self, flight: Flight) -> None:
-            super().enter(flight)
+        def enter(self, flight: Flight, principal: Principal | None = None) -> None:
+            super().enter(flight, principal)
             flights.append(flight)
 
     async with house(Seen(10)) as h:
@@ -262,8 +262,8 @@ async def test_a_call_that_waits_for_its_client_is_looked_at_seldom_and_still_lo
     seen: list[Recheckable] = []
 
     class Seen(InFlight):
-        def enter(self, flight: Flight) -> None:
-            super().enter(flight)
+        def enter(self, flight: Flight, principal: Principal | None = None) -> None:
+            super().enter(flight, principal)
             flights.append(flight)
 
     flights: list[Flight] = []
