@@ -59,8 +59,8 @@ class Http1(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._held: tuple[RequestResponseCycle, asyncio.TimerHandle] | None = None
         """A request that will be refused, and when."""
-        self._answering: RequestResponseCycle
-        """The request that is being answered; `cycle` is the last one that came."""
+        self._answering: RequestResponseCycle | None = None
+        """The request that is being answered, or was last; `cycle` is the last one that came."""
         self._idle_until: float | None = None
         """None while a request is under way, and after an answer that went ASGI's way: uvicorn has a timer for that."""
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -82,6 +82,9 @@ class Http1(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
+        if self._answering is not None:
+            # Or a circle would keep the connection and the head of its last request until the collector comes.
+            cast("Scope", self._answering.scope).pop(AT_ONCE, None)
         if self._held is not None:
             cycle, timer = self._held
             timer.cancel()
@@ -91,9 +94,6 @@ class Http1(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if not (self._in_body and self.cycle.response_complete):
-            # Or what is left of a body nobody reads would hold the connection for ever.
-            self._unset_keepalive_if_required()
         self._overhead += len(data)
         try:
             self._feed(data)
@@ -104,6 +104,10 @@ class Http1(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
         elif self._in_head and self._timer is None:
             self._expect_head()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if not self._in_head:  # how long a head may take has a timer of its own
+            super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -122,7 +126,7 @@ class Http1(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         self._overhead = 0
         self._stop_timer()
-        # What is left of a body that was answered early and the next request may come in one piece.
+        # Not before: bytes that begin no request, or are left of a body that nobody reads, must not hold a connection.
         self._unset_keepalive_if_required()
         super().on_headers_complete()
 
@@ -149,9 +153,11 @@ class Http1(HttpToolsProtocol):
     def _answer_at_once(self, head: bytes, body: bytes) -> bool:
         """`head` without its last line. False when the answer has to go ASGI's way, which can wait for the client."""
         cycle = self._answering
+        assert cycle is not None
         if self.flow.write_paused or cycle.disconnected or cycle.response_started or len(body) > _COPIED_BYTES:
             return False
         self._say(cycle, head + b"".join([b"%b: %b\r\n" % line for line in cycle.default_headers]), body)
+        cycle.waiting_for_100_continue = False
         cycle.message_event.set()
         if self.pipeline or not cycle.keep_alive:
             cycle.on_response()
@@ -177,7 +183,7 @@ class Http1(HttpToolsProtocol):
 
     def _look_whether_idle(self) -> None:
         self._idle_timer = None
-        if self._idle_until is None or self._in_head:
+        if self._idle_until is None:
             return  # the next answer begins it anew
         left = self._idle_until - self.loop.time()
         if left > 0:

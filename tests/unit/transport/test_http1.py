@@ -31,8 +31,12 @@ RELEASED = threading.Event()
 POST = b"POST /mcp HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}"
 
 
+def said_at_once(scope: MutableMapping[str, Any], answer: bytes) -> bool:
+    return scope[AT_ONCE](b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(answer), answer)
+
+
 async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """Answers what it read; `/deaf` without reading, `/later` a stream, `/once` in one step."""
+    """Answers what it read; `/deaf` without reading, `/later` a stream, `/once`, `/early` and `/watched` in one step."""
     if scope["path"] == "/later":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         while not RELEASED.is_set():
@@ -43,7 +47,7 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
     body = b""
     if scope["path"] == "/header":
         body = dict(scope["headers"])[b"x-said"]
-    while scope["path"] != "/deaf":
+    while scope["path"] not in ("/deaf", "/early"):
         message = await receive()
         if message["type"] == "http.disconnect":
             return
@@ -51,7 +55,21 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
         if not message["more_body"]:
             break
     answer = scope["method"].encode() + b" " + scope["raw_path"] + b" " + body
-    if scope["path"] == "/once" and scope[AT_ONCE](b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n" % len(answer), answer):
+    if scope["path"] == "/watched":
+
+        async def rest() -> None:
+            await receive()  # until the client leaves or the answer is complete
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(rest)
+            await anyio.sleep(0.05)
+            assert said_at_once(scope, answer)
+        return
+    if scope["path"] == "/early":
+        assert said_at_once(scope, answer)
+        await receive()
+        return
+    if scope["path"] == "/once" and said_at_once(scope, answer):
         return
     length = (b"content-length", str(len(answer)).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
@@ -198,6 +216,63 @@ async def test_answers_in_one_step_that_nobody_reads_do_not_pile_up() -> None:
             while True:
                 await stream.send(once * 20)
         assert 0 < transport.get_write_buffer_size() < 200_000
+
+
+async def test_whoever_waits_for_more_of_a_request_hears_that_it_was_answered_in_one_step() -> None:
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(POST.replace(b"/mcp", b"/watched"))
+        with anyio.fail_after(10):
+            assert (await stream.receive()).endswith(b"POST /watched {}")
+        # Long before the connection would be closed as idle, which would wake whoever waits, too.
+        await until(lambda: not server.server_state.tasks, seconds=3)
+
+
+async def test_no_leave_to_send_the_body_comes_behind_the_answer() -> None:
+    expecting = b"POST /early HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    async with serving() as server, await connected(server) as stream:
+        await stream.send(expecting)
+        with anyio.fail_after(10):
+            assert (await stream.receive()).endswith(b"POST /early ")
+        with anyio.move_on_after(0.3):
+            assert await stream.receive() == b""
+
+
+@pytest.mark.parametrize("path", [b"/once", b"/mcp"])
+async def test_a_head_that_was_begun_is_not_cut_by_the_idle_time_and_bytes_that_begin_none_do_not_stop_it(
+    path: bytes,
+) -> None:
+    async with serving() as server, await connected(server) as stream:
+        [made] = await connections(server)
+        made.timeout_keep_alive = 1
+        request = POST.replace(b"/mcp", path)
+        await stream.send(request)
+        with anyio.fail_after(5):
+            assert b"{}" in await stream.receive()
+        await stream.send(request[:20])
+        await anyio.sleep(1.5)
+        await stream.send(request[20:])
+        with anyio.fail_after(5):
+            assert b"{}" in await stream.receive()
+        await stream.send(b"\r\n")
+        with anyio.fail_after(5), pytest.raises(anyio.EndOfStream):
+            await stream.receive()
+
+
+@pytest.mark.parametrize("path", [b"/once", b"/mcp"])
+async def test_a_client_that_was_answered_and_leaves_leaves_nothing_behind(path: bytes) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving() as server:
+            async with await connected(server) as stream:
+                await stream.send(POST.replace(b"/mcp", path))
+                with anyio.fail_after(5):
+                    assert b"{}" in await stream.receive()
+            await until(lambda: not server.server_state.connections)
+            await anyio.sleep(0.05)
+            assert not [one for one in gc.get_objects() if isinstance(one, Http1)]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("paths", [(b"/once",), (b"/mcp",), (b"/once", b"/mcp"), (b"/mcp", b"/once")])
