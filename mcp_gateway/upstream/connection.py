@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_headers_done",
         "_keep",
+        "_looks_at",
         "_loop",
         "_lost",
         "_parser",
@@ -68,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._due_at = 0.0
+        self._due_at = self._looks_at = 0.0
         self._error: WireError | None = None
         self._headers: dict[bytes, bytes] = {}
         """By name in lower case; of two with one name the first."""
@@ -253,10 +254,14 @@ class Connection(asyncio.Protocol):
     def _due(self, seconds: float) -> None:
         """One timer for many exchanges: to begin and to end one each time costs more than to look again."""
         self._due_at = self._loop.time() + seconds
-        if self._deadline is not None and self._deadline.when() > self._due_at:
+        if self._deadline is not None and self._looks_at > self._due_at:
             self._stop_deadline()
         if self._deadline is None:
-            self._deadline = self._loop.call_later(seconds, self._expire)
+            self._look_in(seconds)
+
+    def _look_in(self, seconds: float) -> None:
+        self._looks_at = self._loop.time() + seconds
+        self._deadline = self._loop.call_later(seconds, self._expire)
 
     def _stop_deadline(self) -> None:
         if self._deadline is not None:
@@ -269,7 +274,7 @@ class Connection(asyncio.Protocol):
             return
         left = self._due_at - self._loop.time()
         if left > 0:
-            self._deadline = self._loop.call_later(left, self._expire)
+            self._look_in(left)
         else:
             self._fail(TimedOut())
 
