@@ -120,12 +120,12 @@ class Journal:
         self._writer.write({**fields, "named": record.plain(named)})
 
     def turned_away(self, code: str, count: int, sender: tuple[str, str] | None = None) -> None:
-        """Record in one how many requests were refused unread; `sender`: user and agent, None = several or unknown."""
+        """Record in one how many requests were refused; `sender`: user and agent, None = several or unknown."""
         fields: record.Fields = {"kind": "refused", "effect": "deny", "code": code}
         if sender is not None:
             user, agent = sender
             fields.update(user=user, agent=agent, client=record.client_of(agent))
-        self._writer.write({**fields, "named": {"count": count}})
+        self._writer.write({**fields, "count": count, "named": {}})
 
     async def _keep_summarising(self) -> None:
         while True:

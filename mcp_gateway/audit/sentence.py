@@ -104,9 +104,9 @@ def _turned_away(record: Record) -> str:
     dropped: Any = named.get("dropped")
     if dropped:
         return f"{dropped} more requests without a valid token were turned away"
-    if count := named.get("count"):
+    if count := record.get("count"):
         whose = _who(record) if "user" in record else "others"
-        return f"{count} requests of {whose} were refused unread: {record.get('code')}"
+        return f"{count} requests of {whose} were refused: {record.get('code')}"
     return f"a request was turned away: {record.get('code')}{_named(named)}"
 
 

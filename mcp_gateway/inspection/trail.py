@@ -23,7 +23,21 @@ UNAVAILABLE = frozenset(kind.unavailable for kind in Kind)
 """Whoever is told one of these is not told of what."""
 
 _TOLD = frozenset(
-    {"kind", "at", "request", "verb", "user", "agent", "endpoint", "tool", "effect", "outcome", "code", "latency_us"}
+    {
+        "kind",
+        "at",
+        "request",
+        "verb",
+        "user",
+        "agent",
+        "endpoint",
+        "tool",
+        "effect",
+        "outcome",
+        "code",
+        "count",
+        "latency_us",
+    }
 )
 
 

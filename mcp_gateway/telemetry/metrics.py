@@ -186,11 +186,10 @@ class Tally:
         counts.entries.add(record["count"])
 
     def _turned_away(self, record: Record) -> None:
-        code, named = record.get("code"), record["named"]
-        number = int(named.get("count", 1))
+        code, number = record.get("code"), int(record.get("count", 1))
         if code is None:
             # Under a flood the audit tells how many, and not why.
-            code, number = "uncounted_reason", int(named.get("dropped", 0))
+            code, number = "uncounted_reason", int(record["named"].get("dropped", 0))
         self.refused[code] = self.refused.get(code, 0) + number
 
 

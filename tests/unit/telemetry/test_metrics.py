@@ -102,8 +102,10 @@ def test_beyond_their_bounds_tools_and_agents_are_counted_as_other() -> None:
 
 def test_a_flood_of_strangers_is_counted_though_each_is_not_recorded() -> None:
     one: dict[str, Any] = {"kind": "refused", "code": "token.invalid", "named": {}}
-    tally = counted(one, one, {"kind": "refused", "named": {"dropped": 7}})
-    assert value(tally, "refused_total") == 9
+    many = {**one, "code": "limit.overload", "count": 30}
+    tally = counted(one, one, many, {"kind": "refused", "named": {"dropped": 7}})
+    assert value(tally, "refused_total") == 39
+    assert value(tally, "refused_total", reason="limit.overload") == 30
     assert value(tally, "refused_total", reason="uncounted_reason") == 7
 
 

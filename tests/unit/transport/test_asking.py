@@ -15,6 +15,7 @@ from mcp_gateway.transport.asking import MAX_QUESTIONS, can_be_asked, lacking, p
 from mcp_gateway.transport.conversation import Conversation, Questions
 from mcp_gateway.transport.inflight import Flight, InFlight
 from mcp_gateway.transport.reply import Reply
+from mcp_gateway.transport.turnstile import STRANGERS
 from mcp_gateway.transport.waits import Waits
 
 pytestmark = pytest.mark.anyio
@@ -174,6 +175,7 @@ async def test_calls_that_wait_for_a_person_take_no_place_from_calls_that_work()
         tasks.cancel_scope.cancel()
     with pytest.raises(LimitExceeded):
         inflight.enter(Flight())
+    assert inflight.shedding.turned_away == {STRANGERS: 3}
 
 
 async def test_the_clients_error_reaches_the_upstream_as_its_code_alone() -> None:

