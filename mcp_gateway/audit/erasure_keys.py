@@ -29,6 +29,7 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _PEOPLE = "people.jsonl"
 _INSTALLATION = "installation-{}.key"
+_LOCK = "lock"
 _REMEDY = "bring the folder back from its backup, or accept the loss and move it away"
 
 
@@ -56,14 +57,12 @@ class KeyFiles:
 
     def read(self) -> dict[str, PersonKey]:
         """Everybody's key by user."""
-        stamp = self.stamp()
         try:
             return self._read()
         except OperatorError:
-            if self.stamp() == stamp:
-                raise
-            # An erasure took the installation's key between our two looks.
-            return self._read()
+            # An erasure may have taken the installation's key between our two looks, and the next one is quick.
+            with self._undisturbed():
+                return self._read()
 
     def _read(self) -> dict[str, PersonKey]:
         try:
@@ -75,7 +74,7 @@ class KeyFiles:
     def make(self, user: str) -> PersonKey:
         """A key for `user`, on the disk when this returns; the one another process made meanwhile, if it did."""
         with self._locked():
-            known = self.read().get(user)
+            known = self._read().get(user)
             if known is not None:
                 return known
             made = PersonKey(user, secrets.token_hex(8), secrets.token_bytes(_KEY_BYTES))
@@ -87,7 +86,7 @@ class KeyFiles:
     def destroy(self, user: str) -> bool:
         """Make what was sealed for `user` unreadable for good; False when there was no key."""
         with self._locked():
-            keys = self.read()
+            keys = self._read()
             if keys.pop(user, None) is None:
                 return False
             former = list(self._directory.glob(_INSTALLATION.format("*")))
@@ -102,9 +101,23 @@ class KeyFiles:
     def _locked(self) -> Generator[None]:
         """Alone among processes; held for milliseconds, a key is made once per person."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _undisturbed(self) -> Generator[None]:
+        """No key is made or destroyed meanwhile. A folder without a lock was never changed here."""
+        try:
+            handle = os.open(self._directory / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
             yield
         finally:
             os.close(handle)

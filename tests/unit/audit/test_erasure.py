@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -100,9 +100,10 @@ def test_readers_beside_erasures_find_every_key_that_is_left(people: Path) -> No
     writer = Personal(people)
     anas = writer.sealed_for(ANA)("ana's")
     problems: list[object] = []
+    done = Event()
 
     def read() -> None:
-        for _ in range(200):
+        while not done.is_set():
             try:
                 opened = Personal(people).opened({"a": anas})["a"]
             except OperatorError as exc:
@@ -110,12 +111,17 @@ def test_readers_beside_erasures_find_every_key_that_is_left(people: Path) -> No
             if opened != "ana's":
                 problems.append(opened)
 
-    reader = Thread(target=read)
-    reader.start()
-    for _ in range(20):
-        writer.sealed_for(MIRA)
-        writer.erase(MIRA)
-    reader.join(30)
+    readers = [Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    try:
+        for _ in range(100):
+            writer.sealed_for(MIRA)
+            writer.erase(MIRA)
+    finally:
+        done.set()
+    for reader in readers:
+        reader.join(30)
     assert problems == []
 
 
