@@ -110,7 +110,7 @@ def readings_of(sources: _Sources) -> Iterator[Reading]:
     """What others keep, as it is now."""
     made = sources.made
     yield Reading("requests_in_flight", sources.inflight.under_way)
-    yield Reading("requests_shed_total", sources.inflight.shedding.refused + sources.inflight.full)
+    yield Reading("requests_shed_total", sources.inflight.shedding.refused)
     yield Reading("streams_open", len(sources.streams))
     yield Reading("sessions", sources.sessions.lately())
     yield from (

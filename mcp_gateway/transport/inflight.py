@@ -154,8 +154,6 @@ class InFlight:
         self.turnstile = Turnstile(self.shedding)
         self.waiting = 0
         """How many of them wait for a person; those count apart."""
-        self.full = 0
-        """Requests refused so far because as many were under way as may be."""
         self._flights: set[Flight] = set()
         self._streams: set[Flight] = set()
         """Requests that became event streams: not counted and not asked about here, but waited for at the end."""
@@ -228,7 +226,6 @@ class InFlight:
 
     def enter(self, flight: Flight, principal: Principal | None = None) -> None:
         if len(self._flights) - self.waiting >= self._limit:
-            self.full += 1
             self.shedding.turn_away(sender(principal) if principal else STRANGERS)
             raise LimitExceeded(code="limit.overload")
         self._flights.add(flight)

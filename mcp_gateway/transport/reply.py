@@ -20,7 +20,7 @@ AT_ONCE = "mcp_gateway.at_once"
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
-_OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: %d\r\n"
+_OK = b"HTTP/1.1 200 OK\r\n%b: %b\r\n%b: %b\r\ncontent-length: %%d\r\n" % (*_JSON, *_NO_STORE)
 _STREAM: Headers = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),

@@ -125,7 +125,6 @@ class Shedding:
         used = self._used.get(who, 0)
         if used >= self._level * max(now - self._window_began, _WINDOW_SECONDS) or self._tokens < self._floor(who):
             self._refused += 1
-            self.refused += 1
             self.turn_away(who)
             return False
         self._tokens -= 1
@@ -133,6 +132,8 @@ class Shedding:
         return True
 
     def turn_away(self, who: Hashable) -> None:
+        """A request of `who` is refused, whichever bound it met."""
+        self.refused += 1
         self.turned_away[who] = self.turned_away.get(who, 0) + 1
 
     def _floor(self, who: Hashable) -> float:
